@@ -1,0 +1,1 @@
+"""Layers: one public layer per file."""

@@ -1,0 +1,27 @@
+"""Fixtures that more than one test file uses."""
+
+import os
+import pathlib
+
+import keras
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared():
+    """Folder with the video collections, which are too large for the repository."""
+    folder = pathlib.Path(os.environ.get("KERAS_VIDREG_SHARED", ROOT.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"video collections not found: no folder {folder / 'data'}")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _fresh_keras_state():
+    """Every test starts from the same seed and leaves no dtype policy or graph behind."""
+    keras.utils.set_random_seed(0)
+    yield
+    keras.config.set_dtype_policy("float32")
+    keras.utils.clear_session(free_memory=False)
