@@ -1,0 +1,204 @@
+"""How each backend computes what Keras has no fast operation for.
+
+This is the only file that asks which backend runs. Every function takes channels-last tensors and
+gives the same result everywhere; only the way there differs. A stock grouped `Conv3D` is correct as
+well, but two orders of magnitude slower on the CPUs of TensorFlow and JAX.
+"""
+
+import functools
+import itertools
+
+import keras
+from keras import ops
+
+
+def depthwise_conv3d(x, kernel, strides, padding, dilation):
+    """Convolve every channel of `x` with its own kernels.
+
+    Args:
+        x: `(B, T, H, W, C)`.
+        kernel: `(kt, kh, kw, C, M)`, the same dtype as `x`.
+        strides, dilation: three ints each, for time, height and width.
+        padding: three `(before, after)` pairs of zero frames, rows and columns. A pair may be the
+            string `"same"`, TensorFlow's rule, where what is odd goes to the end.
+
+    Returns:
+        `(B, T', H', W', C * M)`, output channel `c * M + m` comes from input channel `c`.
+    """
+    padding = tuple(
+        _same_padding(size, k, s, d, ops.shape(x)[axis]) if pair == "same" else pair
+        for axis, (pair, size, k, s, d) in enumerate(
+            zip(padding, x.shape[1:4], kernel.shape[:3], strides, dilation, strict=True), start=1
+        )
+    )
+    lower = _DEPTHWISE.get(keras.backend.backend(), _depthwise_shifted)
+    return lower(x, kernel, strides, padding, dilation)
+
+
+def _same_padding(size, kernel, stride, dilation, dynamic_size):
+    extent = (kernel - 1) * dilation
+    if stride == 1:
+        total = extent  # holds for every size, so a size that is unknown while tracing is welcome
+    elif size is None:
+        total = ops.maximum(extent + 1 - stride + (-dynamic_size) % stride, 0)
+    else:
+        total = max(extent + 1 - stride + (-size) % stride, 0)
+    return total // 2, total - total // 2
+
+
+def _depthwise_shifted(x, kernel, strides, padding, dilation):
+    """Sum over the kernel's taps of shifted copies of the input: what XLA fuses into one loop."""
+    if kernel.shape[-1] > 1:
+        x = ops.repeat(x, kernel.shape[-1], axis=-1)
+    kernel = ops.reshape(kernel, (*kernel.shape[:3], -1))  # (kt, kh, kw, C * M)
+    views = _shifted_views(x, kernel.shape[:3], strides, padding, dilation)
+    taps = itertools.product(*map(range, kernel.shape[:3]))
+    return functools.reduce(
+        lambda total, view: total + view,
+        (view * kernel[tap] for view, tap in zip(views, taps, strict=True)),
+    )
+
+
+def _shifted_views(x, kernel_size, strides, padding, dilation):
+    """The part of the padded `x` that each tap of the kernel meets, in the kernel's C order.
+
+    A strided axis is split into its phases first: a phase is read without gaps.
+    """
+    sizes = list(x.shape)
+    widths, counts = [(0, 0)], []
+    for axis, (k, s, d, (before, after)) in enumerate(
+        zip(kernel_size, strides, dilation, padding, strict=True), start=1
+    ):
+        padded = sizes[axis] + before + after
+        counts.append((padded - (k - 1) * d - 1) // s + 1)
+        widths.append((before, after + (-padded) % s))
+        sizes[axis] = padded + (-padded) % s
+    x = ops.pad(x, [*widths, (0, 0)])
+    batch, time, height, width, channels = sizes
+    (st, sh, sw) = strides
+    # (B, T / st, st, H / sh, sh, W / sw, sw, C)
+    x = ops.reshape(
+        x, (-1, time // st, st, height // sh, sh, width // sw, sw, channels)
+    )
+    for tap in itertools.product(*map(range, kernel_size)):
+        first, phase = zip(*(divmod(i * d, s) for i, d, s in zip(tap, dilation, strides)))
+        (t, h, w), (pt, ph, pw) = first, phase
+        nt, nh, nw = counts
+        yield x[:, t : t + nt, pt, h : h + nh, ph, w : w + nw, pw]
+
+
+def _depthwise_jax(x, kernel, strides, padding, dilation):
+    return _jax_depthwise_function()(x, kernel, strides, padding, dilation)
+
+
+@functools.cache
+def _jax_depthwise_function():
+    """The shifted form with a gradient of its own.
+
+    Left to itself, JAX writes the gradient of the kernel as one reduction per tap, and each reads
+    the whole input again. Here all taps are the outputs of a single reduction.
+    """
+    import jax
+
+    @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+    def depthwise(x, kernel, strides, padding, dilation):
+        return _depthwise_shifted(x, kernel, strides, padding, dilation)
+
+    def forward(x, kernel, strides, padding, dilation):
+        return depthwise(x, kernel, strides, padding, dilation), (x, kernel)
+
+    def backward(strides, padding, dilation, saved, cotangent):
+        x, kernel = saved
+        _, pull_back = jax.vjp(
+            lambda x: _depthwise_shifted(x, kernel, strides, padding, dilation), x
+        )
+        multiplier = kernel.shape[-1]
+        wide = ops.repeat(x, multiplier, axis=-1) if multiplier > 1 else x
+        views = _shifted_views(wide, kernel.shape[:3], strides, padding, dilation)
+        products = tuple(view.astype("float32") * cotangent for view in views)
+        zeros = (jax.numpy.float32(0),) * len(products)
+        sums = jax.lax.reduce(
+            products, zeros, lambda a, b: tuple(x + y for x, y in zip(a, b)), (0, 1, 2, 3)
+        )
+        gradient = jax.numpy.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
+        return *pull_back(cotangent), gradient
+
+    depthwise.defvjp(forward, backward)
+    return depthwise
+
+
+def _depthwise_torch(x, kernel, strides, padding, dilation):
+    """One native convolution on the permuted view of the channels-last tensor, without a copy.
+
+    Native padding is symmetric. Where `before < after`, zero taps in front of the kernel make up
+    the difference; where `before > after` (causal), the surplus outputs are computed and cut off.
+    """
+    import torch.nn.functional as F
+
+    kt, kh, kw, channels, multiplier = kernel.shape
+    weight = kernel.permute(3, 4, 0, 1, 2).reshape(channels * multiplier, 1, kt, kh, kw)
+    grow, pad, keep = [], [], []
+    for size, k, s, d, (before, after) in zip(
+        x.shape[1:4], (kt, kh, kw), strides, dilation, padding, strict=True
+    ):
+        front = -(-max(after - before, 0) // d)
+        grow += [(front, 0)]
+        pad += [before + front * d]
+        keep += [(size + before + after - (k - 1) * d - 1) // s + 1]
+    if any(front for front, _ in grow):
+        weight = F.pad(weight, [n for pair in reversed(grow) for n in pair])
+    y = F.conv3d(
+        x.permute(0, 4, 1, 2, 3), weight, None, strides, pad, dilation, channels
+    )  # (B, C * M, T', H', W')
+    t, h, w = keep
+    return y.permute(0, 2, 3, 4, 1)[:, :t, :h, :w]
+
+
+def _depthwise_tensorflow(x, kernel, strides, padding, dilation):
+    """One 2D convolution of all frames for each of the kernel's time steps, shifted and added."""
+    import tensorflow as tf
+
+    kt, kh, kw, channels, multiplier = kernel.shape
+    shape = tf.shape(x)
+    (before, after), spatial = padding[0], padding[1:]
+    out_time = (shape[1] + before + after - (kt - 1) * dilation[0] - 1) // strides[0] + 1
+
+    def steps(y, i):  # the frames that meet the kernel's time step i
+        start = i * dilation[0]
+        return y[:, start : start + (out_time - 1) * strides[0] + 1 : strides[0]]
+
+    def pad_time(y):
+        return tf.pad(y, [(0, 0), (before, after), (0, 0), (0, 0), (0, 0)])
+
+    if (kh, kw) == (1, 1) and strides[1:] == (1, 1):
+        if multiplier > 1:
+            x = tf.repeat(x, multiplier, axis=-1)
+        taps = tf.reshape(kernel, (kt, channels * multiplier))
+        x = pad_time(x)
+        return tf.add_n([steps(x, i) * taps[i] for i in range(kt)])
+
+    frames = tf.reshape(x, (-1, shape[2], shape[3], channels))  # (B * T, H, W, C)
+    frames = tf.pad(frames, [(0, 0), *spatial, (0, 0)]) if _any_padding(spatial) else frames
+    stride = strides[1] if strides[1] == strides[2] else 1  # the 2D kernel has one stride only
+    terms = []
+    for i in range(kt):
+        y = tf.nn.depthwise_conv2d(
+            frames, kernel[i], (1, stride, stride, 1), "VALID", dilations=dilation[1:]
+        )
+        if stride != strides[1] or stride != strides[2]:
+            y = y[:, :: strides[1], :: strides[2]]
+        size = tf.shape(y)
+        y = tf.reshape(y, (-1, shape[1], size[1], size[2], channels * multiplier))
+        terms.append(steps(pad_time(y), i) if kt > 1 or strides[0] > 1 else y)
+    return tf.add_n(terms)
+
+
+def _any_padding(pairs):
+    return any(not isinstance(n, int) or n for pair in pairs for n in pair)
+
+
+_DEPTHWISE = {
+    "jax": _depthwise_jax,
+    "torch": _depthwise_torch,
+    "tensorflow": _depthwise_tensorflow,
+}
