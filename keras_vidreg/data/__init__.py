@@ -1,0 +1,27 @@
+"""Videos to batches: decode, sample, augment, batch."""
+
+from keras_vidreg.data.airplanes import airplanes
+from keras_vidreg.data.augment import Augment
+from keras_vidreg.data.clip import Clip
+from keras_vidreg.data.csv_file import csv
+from keras_vidreg.data.decode import decode
+from keras_vidreg.data.errors import VideoDecodeError
+from keras_vidreg.data.folder import folder
+from keras_vidreg.data.read import VideoMemory, read_clip, read_views
+from keras_vidreg.data.source import Record, VideoSource
+
+__all__ = [
+    "Augment",
+    "Clip",
+    "Record",
+    "VideoDecodeError",
+    "VideoMemory",
+    "VideoSource",
+    "airplanes",
+    "airplanes",
+    "csv",
+    "decode",
+    "folder",
+    "read_clip",
+    "read_views",
+]

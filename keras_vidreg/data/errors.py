@@ -1,0 +1,51 @@
+"""The one exception that a broken video gives."""
+
+import contextlib
+import os
+
+import av
+
+
+class VideoDecodeError(ValueError):
+    """A video file cannot give the frames that were asked for.
+
+    Args:
+        path: the file.
+        reason: what is wrong with it, in one line.
+
+    Example:
+
+    >>> str(VideoDecodeError("clip.mp4", "no video stream"))
+    'clip.mp4: no video stream'
+    """
+
+    def __init__(self, path, reason):
+        super().__init__(os.fspath(path), reason)
+
+    @property
+    def path(self):
+        return self.args[0]
+
+    @property
+    def reason(self):
+        return self.args[1]
+
+    def __str__(self):
+        return f"{self.path}: {self.reason}"
+
+
+@contextlib.contextmanager
+def decode_errors(path):
+    """Turns whatever FFmpeg and the file system raise about `path` into `VideoDecodeError`."""
+    try:
+        yield
+    except VideoDecodeError:
+        raise
+    except (av.error.FFmpegError, OSError, EOFError, ValueError) as error:
+        raise VideoDecodeError(path, describe(error)) from error
+
+
+def describe(error):
+    """One line on what went wrong, without the path (the caller names it)."""
+    text = getattr(error, "strerror", None) or str(error) or "no more said"
+    return f"{type(error).__name__}: {' '.join(text.split())}"
