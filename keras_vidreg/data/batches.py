@@ -17,8 +17,10 @@ class Batches(grain.IterDataset):
 
     In training, each epoch has its own order and its own draws, which depend on `seed`, the epoch
     and the video's number alone, whatever the number of threads. An epoch is over once its last
-    batch has been handed out; iterators that stop earlier (as Keras's first look at the shapes
-    does) do not count. Videos are decoded by a pool of threads, ahead of the training step.
+    batch has been handed out; iterators that stop earlier do not count. So Keras's first look at
+    the shapes, which takes two batches, does not (unless the epoch has no more than those: then
+    training starts with the next one). Videos are decoded by a pool of threads, ahead of the
+    training step.
 
     Args:
         source: `VideoSource`.
@@ -33,8 +35,10 @@ class Batches(grain.IterDataset):
             since left and right may matter. None: the centre crop. Or an `Augment`, or a function
             of (video (T, H, W, 3) uint8, rng) to a video.
         on_error: "raise" stops at a video that cannot be decoded with `VideoDecodeError` (which
-            TensorFlow wraps in its own error, with the same text); "skip" warns, leaves it out
-            from then on, and lists it in `source.errors`.
+            TensorFlow wraps in its own error, with the same text); "skip" leaves it out, warns
+            once, lists it in `source.errors`, and says at the end of the epoch how many there were.
+            Only frames that are wanted count: a file damaged near its end still gives clips of
+            its beginning, but one that is cut off is broken as a whole.
         short: rule for videos with too few frames, see `read_clip`.
         sampling: "clip" or "uniform", see `read_clip`.
         views: with training=False, 10 or "10x3": all views of a video, (n, V, T, H, W, 3).
@@ -153,9 +157,6 @@ class Batches(grain.IterDataset):
     def _example(self, number, epoch):
         """(video, label), or None for a video that is left out."""
         path, label, _ = self.source[number]
-        skip = self.on_error == "skip"
-        if skip and path in self.source.errors:
-            return None
         options = {"sampling": self.sampling, "short": self.short, "memory": self.memory}
         try:
             if np.prod(parse_views(self.views)) > 1:
@@ -171,10 +172,12 @@ class Batches(grain.IterDataset):
                     **options,
                 )
         except VideoDecodeError as error:
-            if not skip:
+            if self.on_error == "raise":
                 raise
-            self.source.errors[path] = error.reason
-            warnings.warn(f"skipped: {error}", stacklevel=2)
+            # Tried again in every epoch, so that an epoch does not depend on those before it.
+            if path not in self.source.errors:
+                self.source.errors[path] = error.reason
+                warnings.warn(f"skipped: {error}", stacklevel=2)
             return None
         return video, np.int32(label)
 

@@ -169,7 +169,7 @@ def _collect(path, timeline, stamps, frame_size, threads, seek=False, start=0):
     with _open(path, threads) as (container, stream):
         if seek:
             container.seek(int(start), stream=stream)
-        convert = _Converter(frame_size)
+        convert = FrameConverter(frame_size)
         try:
             for frame in container.decode(stream):
                 now = frame.pts if timeline.stamped else seen
@@ -192,7 +192,7 @@ def _collect(path, timeline, stamps, frame_size, threads, seek=False, start=0):
     return found, seen, problem
 
 
-class _Converter:
+class FrameConverter:
     """Decoded frame -> upright RGB array (H, W, 3), every frame at the first one's size."""
 
     def __init__(self, frame_size):
@@ -223,10 +223,14 @@ class _open:
         if not os.path.isfile(self.path):
             raise VideoDecodeError(self.path, "no such file")
         self.container = av.open(os.fspath(self.path), metadata_errors="replace")
-        if not self.container.streams.video:
+        # FFmpeg would draw a text file's characters as a picture.
+        if not self.container.streams.video or self.container.format.name == "tty":
             self.container.close()
             raise VideoDecodeError(self.path, "has no video stream")
         stream = self.container.streams.video[0]
+        if stream.codec_context is None:
+            self.container.close()
+            raise VideoDecodeError(self.path, "its video codec is not known to FFmpeg")
         stream.codec_context.thread_count = self.threads
         stream.codec_context.thread_type = "SLICE" if self.threads == 1 else "AUTO"
         return self.container, stream
