@@ -14,33 +14,35 @@ class VideoMemory:
 
     Args:
         keep: keep every frame of a file, resized, as bytes: N x H x W x 3 of memory a file.
+        threads: that decode one file; 0: one a core. One is best where many files are read at once.
         timelines, frames: the memory of another instance to share.
     """
 
-    def __init__(self, keep=False, timelines=None, frames=None):
+    def __init__(self, keep=False, threads=0, timelines=None, frames=None):
         self.keep = keep
+        self.threads = threads
         self.timelines = {} if timelines is None else timelines
         self.frames = {} if frames is None else frames
 
     def keeping(self, keep):
         """A view of this memory that keeps frames, or does not."""
-        return VideoMemory(keep, self.timelines, self.frames)
+        return VideoMemory(keep, self.threads, self.timelines, self.frames)
 
     def timeline(self, path):
         if path not in self.timelines:
             self.timelines[path] = scan(path)
         return self.timelines[path]
 
-    def read(self, path, clip, indices, threads=1):
+    def read(self, path, clip, indices):
         """Frames `indices` as (T, H', W', 3) uint8, resized as `clip` says."""
         timeline = self.timeline(path)
         if not self.keep:
-            return read_frames(path, timeline, indices, clip.frame_size, threads=threads)
+            return read_frames(path, timeline, indices, clip.frame_size, threads=self.threads)
         key = (path, clip.shape[1:3], clip.resize)
         if key not in self.frames:
             everything = np.arange(len(timeline))
             self.frames[key] = read_frames(
-                path, timeline, everything, clip.frame_size, threads=threads
+                path, timeline, everything, clip.frame_size, threads=self.threads
             )
         return self.frames[key][indices]
 

@@ -42,7 +42,7 @@ class VideoSource:
         self.clip = clip
         self.root = os.fspath(root)
         self.errors = {}
-        self.memory = memory or VideoMemory()
+        self.memory = memory or VideoMemory(threads=1)
 
     def __len__(self):
         return len(self.records)
