@@ -1,1 +1,18 @@
 """Small video-recognition models with temporal and frequency regularizers, in Keras 3."""
+
+from keras_vidreg._backend import choose_backend
+
+choose_backend()
+
+from keras_vidreg import (  # noqa: E402  (Keras must be imported after the choice of its backend)
+    data,
+    layers,
+    losses,
+    models,
+    training,
+    zoo,
+)
+
+__version__ = "0.1.0"
+
+__all__ = ["data", "layers", "losses", "models", "training", "zoo"]

@@ -1,0 +1,7 @@
+"""Models: one family per file, a table of numbers and a builder that reads it."""
+
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.grw_classifier import grw_classifier
+from keras_vidreg.models.movinet import movinet
+
+__all__ = ["VideoClassifier", "grw_classifier", "movinet"]

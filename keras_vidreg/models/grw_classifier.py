@@ -1,0 +1,119 @@
+"""Per-frame features, smoothed by GRW, then attention over time."""
+
+import keras
+
+from keras_vidreg.layers import GRWSmoothing, PerFrame, TemporalPosition
+from keras_vidreg.models.classifier import VideoClassifier, label_names
+
+NORM_EPSILON = 1e-5
+
+
+def grw_classifier(
+    backbone,
+    *,
+    window,
+    embed_dim,
+    depth,
+    heads,
+    mlp_dim,
+    labels,
+    alpha=0.5,
+    weight=0.1,
+    dropout=0.0,
+    clip=None,
+    name=None,
+):
+    """A classifier on per-frame embeddings that GRW smoothing makes move smoothly.
+
+    Features are averaged over space, mapped to embeddings `Z` by one affine layer, smoothed in
+    training by `GRWSmoothing` (the layer `"grw_smoothing"`, whose output is `Z`), normalised, given
+    a temporal position, passed through pre-norm attention layers, averaged over time and mapped to
+    logits.
+
+    Args:
+        backbone: a `VideoClassifier`, whose head is dropped, or a Keras model from `(B, T, H, W, 3)`
+            to `(B, T, h, w, C)` or `(B, T, C)`. Its weights are shared, not copied.
+        window: frames per smoothing window, T in the paper.
+        embed_dim: size of the embeddings, K.
+        depth: number of attention layers.
+        heads: attention heads per layer; divides `embed_dim`.
+        mlp_dim: hidden units of each layer's feed-forward part.
+        labels: number of classes, or their names.
+        alpha: weight of the small-velocity prior. Defaults to 0.5.
+        weight: weight of the smoothing loss in the total loss. Defaults to 0.1.
+        dropout: rate in front of the last layer. Defaults to 0.
+        clip: what the model is fed with. Defaults to the backbone's.
+        name: of the model. Defaults to the backbone's name with `_grw`.
+
+    Returns:
+        A `VideoClassifier`. Frames after the last whole window are not smoothed.
+
+    Raises:
+        ValueError: if the heads do not divide the embedding, if the features are of another rank,
+            or if nothing says what clip the model takes.
+
+    Example:
+
+    >>> backbone = kv.models.movinet("a0", causal=True)
+    >>> model = kv.models.grw_classifier(
+    ...     backbone, window=5, embed_dim=64, depth=1, heads=4, mlp_dim=128, labels=["yes", "no"])
+    >>> model(np.zeros((1, 10, 64, 64, 3), "float32")).shape
+    (1, 2)
+
+    Reference: Goldman, Giryes, Satyanarayanan, "GRW smoothing", NeurIPS 2025 (final-layer
+    smoothing).
+    """
+    if embed_dim % heads:
+        raise ValueError(
+            f"`heads` must divide `embed_dim`. Received: embed_dim={embed_dim}, heads={heads}"
+        )
+    clip = clip or getattr(backbone, "clip", None)
+    if clip is None:
+        raise ValueError("`clip` is needed: this backbone does not say what it is fed with.")
+    labels = label_names(labels)
+    name = name or f"{backbone.name}_grw"
+    if isinstance(backbone, VideoClassifier):
+        backbone = backbone.backbone
+    inputs, x = backbone.inputs[0], backbone.outputs[0]
+    if len(x.shape) == 5:
+        pool = keras.layers.GlobalAveragePooling2D(name="pool")
+        x = PerFrame(pool, name="frame_pool")(x)  # (B, T, C)
+    elif len(x.shape) != 3:
+        raise ValueError(
+            "`backbone` must give features of shape (B, T, h, w, C) or (B, T, C). "
+            f"Received: {x.shape}"
+        )
+    x = keras.layers.Dense(embed_dim, name="embedding")(x)  # (B, T, K)
+    # a clip may have any number of frames, so a tail shorter than a window is let pass
+    x = GRWSmoothing(window, alpha, weight, remainder="drop", name="grw_smoothing")(x)
+    x = _norm("embedding_norm")(x)
+    x = TemporalPosition(endpoint=True, name="position")(x)
+    for i in range(depth):
+        x = _attention(x, heads, f"attention{i}")
+        x = _feed_forward(x, mlp_dim, f"mlp{i}")
+    x = _norm("attention_norm")(x)
+    x = keras.layers.GlobalAveragePooling1D(name="temporal_pool")(x)
+    if dropout:
+        x = keras.layers.Dropout(dropout, name="head_dropout")(x)
+    outputs = keras.layers.Dense(len(labels), name="logits", dtype="float32")(x)
+    return VideoClassifier(
+        inputs, outputs, labels=labels, clip=clip, features=backbone.layers[-1].name, name=name
+    )
+
+
+def _attention(x, heads, name):
+    y = _norm(f"{name}_norm")(x)
+    y = keras.layers.MultiHeadAttention(heads, x.shape[-1] // heads, name=name)(y, y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+def _feed_forward(x, hidden, name):
+    y = _norm(f"{name}_norm")(x)
+    y = keras.layers.Dense(hidden, name=f"{name}_expand")(y)
+    y = keras.layers.Activation("gelu", name=f"{name}_act")(y)
+    y = keras.layers.Dense(x.shape[-1], name=f"{name}_project")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+def _norm(name):
+    return keras.layers.LayerNormalization(epsilon=NORM_EPSILON, name=name)

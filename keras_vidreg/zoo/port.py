@@ -1,0 +1,107 @@
+"""Copy the weights of another implementation into one of our models."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+    """How another implementation names and stores what we have.
+
+    Args:
+        key: from the path of one of our variables, and the model, to the foreign key.
+        ignored: pattern of foreign keys that hold no weights, such as counters.
+        canonical: from a foreign key to the form that `key` gives.
+        prepare: from the foreign state dict to one with a single array per variable of ours.
+        outputs_first: whether kernels are stored (outputs, inputs, *size), as PyTorch does, and
+            not (*size, inputs, outputs).
+    """
+
+    key: Callable
+    ignored: str = r"$."  # matches nothing
+    canonical: Callable = lambda key: key
+    prepare: Callable = lambda state_dict: state_dict
+    outputs_first: bool = False
+
+
+def port_weights(model, state_dict, layout):
+    """Fill a model with the weights of another implementation of the same network.
+
+    Every weight of the model must be found, every array must be used, and every shape must fit;
+    nothing is changed if one does not.
+
+    Args:
+        model: the Keras model to fill.
+        state_dict: `{key: NumPy array}`.
+        layout: `"movinet_pytorch"`, `"grw_smoothing"` or `"model_garden"`.
+
+    Raises:
+        ValueError: for an unknown layout, and listing what is missing, left over, of another shape
+            or not finite.
+
+    Example:
+
+    >>> model = kv.models.movinet("a0")
+    >>> kv.zoo.port_weights(model, state_dict, "movinet_pytorch")
+    """
+    from keras_vidreg.zoo.layouts import LAYOUTS
+
+    if layout not in LAYOUTS:
+        raise ValueError(
+            f"`layout` must be one of {', '.join(LAYOUTS)}. Received: layout={layout!r}"
+        )
+    layout = LAYOUTS[layout]
+    arrays = _canonical_arrays(state_dict, layout)
+    found, missing, problems = [], [], []
+    for variable in model.weights:
+        key = layout.key(variable.path, model)
+        if key not in arrays:
+            missing.append(f"{key} (for {variable.path})")
+            continue
+        value = _to_keras(np.asarray(arrays.pop(key)), variable.path, layout)
+        if not _splits_into(value.shape, variable.shape):
+            problems.append(f"{key}: shape {value.shape}, wanted {tuple(variable.shape)}")
+        elif not np.isfinite(value).all():
+            problems.append(f"{key}: holds numbers that are not finite")
+        else:
+            found.append((variable, value.reshape(variable.shape)))
+    report = {"missing": missing, "left over": sorted(arrays), "unfit": problems}
+    if any(report.values()):
+        raise ValueError(
+            f"`state_dict` does not fit the model {model.name!r}; nothing was changed.\n"
+            + "\n".join(
+                f"{title} ({len(lines)}):\n  " + "\n  ".join(lines)
+                for title, lines in report.items()
+                if lines
+            )
+        )
+    for variable, value in found:
+        variable.assign(value)
+
+
+def _canonical_arrays(state_dict, layout):
+    arrays = {}
+    for key, value in layout.prepare(state_dict).items():
+        if re.search(layout.ignored, key):
+            continue
+        name = layout.canonical(key)
+        if name in arrays:
+            raise ValueError(f"`state_dict` has two arrays for {name!r}, one of them is {key!r}")
+        arrays[name] = value
+    return arrays
+
+
+def _to_keras(value, path, layout):
+    """Kernels as (*size, inputs, outputs); their axes of length one are the caller's affair."""
+    if layout.outputs_first and path.endswith("kernel") and value.ndim > 1:
+        return np.moveaxis(value, (0, 1), (-1, -2))
+    return value
+
+
+def _splits_into(theirs, ours):
+    """Whether splitting axes of `theirs`, such as one into heads x size, gives `ours`."""
+    theirs, ours = np.cumprod((1, *theirs)), np.cumprod((1, *ours))
+    return theirs[-1] == ours[-1] and set(theirs) <= set(ours)
