@@ -1,0 +1,157 @@
+"""Accuracy of a model on a video source, over one or several views of every video."""
+
+import dataclasses
+
+import numpy as np
+from rich.progress import track
+
+from keras_vidreg.data.sample import parse_views
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What was measured.
+
+    Args:
+        top: Accuracies, `{1: top-1, 5: top-5}`, as fractions.
+        loss: Mean negative log of the probability of the true class, after averaging views.
+        per_class: `{label: fraction of its clips that were classified as it}`.
+        confusion: Counts `(true class, predicted class)` in the order of the model's labels.
+        clips: Number of videos that were measured.
+        skipped: Number of videos that could not be decoded.
+        views: Views per video, as given.
+    """
+
+    top: dict
+    loss: float
+    per_class: dict
+    confusion: np.ndarray
+    clips: int
+    skipped: int
+    views: str
+
+    @property
+    def top1(self):
+        """Fraction of clips whose most probable class is the true one."""
+        return self.top[1]
+
+    @property
+    def top5(self):
+        """Fraction of clips with the true class among the five most probable."""
+        return self.top.get(5)
+
+    def to_dict(self):
+        """The values as a dict of JSON values."""
+        values = dataclasses.asdict(self)
+        top = {f"top{k}": value for k, value in values.pop("top").items()}
+        return {**top, **values, "confusion": self.confusion.tolist()}
+
+
+def evaluate(
+    model, source, *, views="1x1", batch_size=8, top=(1, 5), on_error="skip", verbose=True
+):
+    """Measure a model on a source; the softmax scores of the views of a video are averaged.
+
+    The labels of the source are found among the model's by name, so their order is free.
+
+    Args:
+        model: A `kv.models.VideoClassifier`.
+        source: A `VideoSource`.
+        views: `"10x3"` is ten places in time and three crops of each; `"1x1"` the centre.
+        batch_size: Views per step.
+        top: Which top-k accuracies to measure; 1 is always measured.
+        on_error: `"skip"` leaves broken videos out and counts them, `"raise"` stops.
+        verbose: Whether to show a progress bar.
+
+    Returns:
+        An `Evaluation`.
+
+    Raises:
+        ValueError: When the source has labels that the model does not know.
+
+    Example:
+    ```python
+    result = kv.evaluation.evaluate(model, kv.data.airplanes("test"), views="1x1")
+    result.top1
+    ```
+    """
+    numbers = label_numbers(source, model)
+    temporal, crops = parse_views(views)
+    count = temporal * crops
+    # Memory holds a few batches at a time: fewer videos each when a video has many views.
+    videos = max(1, batch_size // count)
+    batches = source.batches(
+        videos,
+        clip=model.clip,
+        training=False,
+        views=views,
+        on_error=on_error,
+        **({"threads": 1, "prefetch": 1} if count > 1 else {}),
+    )
+    scores, truth = [], []
+    for clips, labels in track(
+        batches, "evaluating", total=batches.steps, disable=not verbose, transient=True
+    ):
+        flat = np.reshape(clips, (-1, *clips.shape[-4:]))  # (n * views, T, H, W, 3)
+        probabilities = _softmax(predict(model, flat, batch_size))
+        scores.append(probabilities.reshape(len(labels), count, -1).mean(axis=1))  # (n, classes)
+        truth.append(numbers[np.asarray(labels)])
+    return _measure(
+        np.concatenate(scores), np.concatenate(truth), model.labels, top, len(source), views
+    )
+
+
+def label_numbers(source, model):
+    """For every label number of a source, the number of that label in the model; -1: unused."""
+    used = {source.labels[record.label] for record in source}
+    unknown = sorted(used - set(model.labels))
+    if unknown:
+        raise ValueError(
+            f"The model does not know the labels {unknown} of the data; it knows "
+            f"{list(model.labels[:10])}{' ...' if len(model.labels) > 10 else ''}."
+        )
+    return np.array([model.labels.index(x) if x in used else -1 for x in source.labels])
+
+
+def predict(model, clips, batch_size):
+    """Outputs for any number of clips, with every step of the same shape so that it compiles once.
+
+    Args:
+        model: A Keras model.
+        clips: Array `(n, T, H, W, 3)`.
+        batch_size: Clips per step.
+
+    Returns:
+        Array `(n, ...)`.
+    """
+    outputs = []
+    for start in range(0, len(clips), batch_size):
+        part = clips[start : start + batch_size]
+        fill = np.repeat(part[-1:], batch_size - len(part), axis=0)
+        outputs.append(model.predict_on_batch(np.concatenate([part, fill]))[: len(part)])
+    return np.concatenate(outputs)
+
+
+def _softmax(logits):
+    exponents = np.exp(logits - logits.max(axis=-1, keepdims=True).astype("float64"))
+    return exponents / exponents.sum(axis=-1, keepdims=True)
+
+
+def _measure(scores, truth, labels, top, requested, views):
+    order = np.argsort(-scores, axis=-1, kind="stable")  # (n, classes)
+    rank = np.argmax(order == truth[:, None], axis=-1)  # place of the true class
+    confusion = np.zeros((len(labels), len(labels)), int)
+    np.add.at(confusion, (truth, order[:, 0]), 1)
+    totals = confusion.sum(axis=1)
+    own = scores[np.arange(len(truth)), truth]
+    return Evaluation(
+        top={k: float(np.mean(rank < k)) for k in sorted({1, *top})},
+        loss=float(-np.log(np.maximum(own, 1e-12)).mean()),
+        per_class={
+            label: float(confusion[i, i] / totals[i]) for i, label in enumerate(labels) if totals[i]
+        },
+        confusion=confusion,
+        clips=len(truth),
+        skipped=requested - len(truth),
+        views=str(views),
+    )

@@ -1,0 +1,77 @@
+"""Pictures of what a model does."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+
+def plot_embedding_paths(paths, file, labels=None, *, shown=24):
+    """Draw the path that each clip takes through embedding space, one panel per model.
+
+    A panel shows the first two principal components of all its embeddings; a line is a clip, a
+    dot a frame, darker towards the end of the clip, and a colour a class.
+
+    Args:
+        paths: `{title: array (clips, frames, K)}`, one panel each.
+        file: Picture to write (`.png`, `.pdf` or `.svg`), whole or not at all.
+        labels: Name of the class of every clip, or `None` for a colour per clip.
+        shown: Most clips to draw in a panel.
+
+    Returns:
+        Path of the picture.
+
+    Raises:
+        ImportError: Without matplotlib.
+
+    Example:
+    ```python
+    z = kv.evaluation.embeddings(model, source)
+    kv.evaluation.plot_embedding_paths({"with smoothing": z}, "paths.png")
+    ```
+
+    Reference:
+        Goldman, Giryes and Satyanarayanan, "Smooth Regularization for Efficient Video
+        Recognition", NeurIPS 2025, figure 2.
+    """
+    try:
+        from matplotlib.figure import Figure
+        from matplotlib.lines import Line2D
+    except ImportError as error:
+        raise ImportError(
+            'Plots need matplotlib. Install it with: pip install "keras-vidreg[plot]"'
+        ) from error
+
+    figure = Figure(figsize=(5 * len(paths), 4.6), layout="constrained")
+    axes = figure.subplots(1, len(paths), squeeze=False)[0]
+    names = sorted(set(labels)) if labels is not None else []
+    for axis, (title, z) in zip(axes, paths.items(), strict=True):
+        points = principal_components(z)[:shown]  # (clips, N, 2)
+        for i, path in enumerate(points):
+            colour = f"C{names.index(labels[i]) if names else i % 10}"
+            axis.plot(*path.T, color=colour, linewidth=1, alpha=0.6)
+            for t, point in enumerate(path):
+                alpha = 0.25 + 0.75 * t / max(1, len(path) - 1)
+                axis.scatter(*point, color=colour, s=12, alpha=alpha, linewidths=0)
+        axis.set_title(title)
+        axis.set_xlabel("first principal component")
+        axis.set_aspect("equal", "datalim")
+    axes[0].set_ylabel("second principal component")
+    if names:
+        lines = [Line2D([], [], color=f"C{i}", marker="o", label=x) for i, x in enumerate(names)]
+        axes[-1].legend(handles=lines)
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.stem}.part{file.suffix}")
+    figure.savefig(part, dpi=120)
+    os.replace(part, file)
+    return file
+
+
+def principal_components(z, count=2):
+    """Coordinates `(clips, N, count)` of `z`, `(clips, N, K)`, along its main directions."""
+    z = np.asarray(z, "float64")
+    flat = z.reshape(-1, z.shape[-1])  # (clips * N, K)
+    flat = flat - flat.mean(axis=0)
+    _, _, directions = np.linalg.svd(flat, full_matrices=False)
+    return (flat @ directions[:count].T).reshape(*z.shape[:2], count)

@@ -1,0 +1,62 @@
+"""How smoothly the per-frame embeddings of a model move."""
+
+import keras
+import numpy as np
+
+from keras_vidreg.evaluation.evaluate import predict
+
+
+def embeddings(model, source, *, layer="grw_smoothing", batch_size=8):
+    """Per-frame embeddings of every video of a source, at the centre of each.
+
+    Args:
+        model: A `kv.models.VideoClassifier` with such a layer.
+        source: A `VideoSource`.
+        layer: Name of the layer whose output `(B, N, K)` is wanted.
+        batch_size: Clips per step.
+
+    Returns:
+        Array `(clips, N, K)`, in the order of the source; videos that cannot be decoded stop it.
+
+    Raises:
+        ValueError: When the model has no such layer.
+    """
+    inner = keras.Model(model.inputs, model.get_layer(layer).output)
+    batches = source.batches(batch_size, clip=model.clip, training=False)
+    return np.concatenate([predict(inner, np.asarray(clips), batch_size) for clips, _ in batches])
+
+
+def smoothness(model, source, *, layer="grw_smoothing", batch_size=8):
+    """Mean acceleration over mean velocity of the embeddings; smaller is smoother.
+
+    ```
+    mean |z[t+2] - 2 z[t+1] + z[t]| / mean |z[t+1] - z[t]|
+    ```
+
+    A straight line gives 0, white noise the square root of 3.
+
+    Args:
+        model: A `kv.models.VideoClassifier` with such a layer.
+        source: A `VideoSource`.
+        layer: Name of the layer whose output is measured.
+        batch_size: Clips per step.
+
+    Returns:
+        A float.
+
+    Example:
+    ```python
+    kv.evaluation.smoothness(model, kv.data.airplanes("test"))
+    ```
+    """
+    return path_smoothness(embeddings(model, source, layer=layer, batch_size=batch_size))
+
+
+def path_smoothness(z):
+    """The same of embeddings `z`, `(clips, N, K)` with at least three frames."""
+    z = np.asarray(z, "float64")
+    if z.ndim != 3 or z.shape[1] < 3:
+        raise ValueError(f"`z` must have shape (clips, frames >= 3, K). Received: {z.shape}")
+    velocity = np.linalg.norm(np.diff(z, axis=1), axis=-1).mean()
+    acceleration = np.linalg.norm(np.diff(z, n=2, axis=1), axis=-1).mean()
+    return float(acceleration / max(velocity, 1e-12))

@@ -1,0 +1,7 @@
+"""Training: recipes as plain data, runs that survive an interruption."""
+
+from keras_vidreg.training.optimization import SmoothedCrossentropy
+from keras_vidreg.training.recipes import GRW, RECIPES, Head, Recipe, override
+from keras_vidreg.training.train import Run, train
+
+__all__ = ["GRW", "Head", "RECIPES", "Recipe", "Run", "SmoothedCrossentropy", "override", "train"]

@@ -1,0 +1,105 @@
+"""What happens between the steps of a training run: bar, clock, checkpoints."""
+
+import time
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from keras_vidreg.training import checkpoint
+
+
+class EpochOrder(keras.callbacks.Callback):
+    """Tells the data which epoch begins: the same epoch, the same order, also after a resume."""
+
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.batches.set_epoch(epoch)
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Keeps the history and writes the whole state after every epoch.
+
+    Args:
+        path: File of the checkpoint.
+        meta: JSON values that say what is trained on what.
+        history: Records of the epochs that are done already.
+    """
+
+    def __init__(self, path, meta, history):
+        super().__init__()
+        self.path = path
+        self.meta = meta
+        self.history = history
+        self.steps = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = self.ended = time.perf_counter()
+        self.steps = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps = batch + 1
+        self.ended = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        values = {name: float(value) for name, value in (logs or {}).items()}
+        clock = {"seconds": round(self.ended - self.began, 3), "steps": self.steps}
+        self.history.append({"epoch": epoch, **values, **clock})
+        checkpoint.save(self.path, self.model, {**self.meta, "history": self.history})
+
+
+class Bar(keras.callbacks.Callback):
+    """One bar for the whole run on a terminal, one line per epoch anywhere else.
+
+    Args:
+        epochs: Number of epochs.
+        first: First epoch of this process.
+        steps: Steps of one epoch.
+    """
+
+    def __init__(self, epochs, first, steps):
+        super().__init__()
+        self.epochs, self.steps = epochs, steps
+        self.console = Console()
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[logs]}"),
+            console=self.console,
+            disable=not self.console.is_terminal,
+        )
+        self.task = self.progress.add_task(
+            "", total=epochs * steps, completed=first * steps, epoch=first + 1, logs=""
+        )
+
+    def on_train_begin(self, logs=None):
+        self.progress.start()
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+        self.progress.update(self.task, epoch=epoch + 1, completed=epoch * self.steps)
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.console.is_terminal:
+            done = self.epoch * self.steps + batch + 1
+            self.progress.update(self.task, completed=done, logs=_text(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.progress.update(self.task, completed=(epoch + 1) * self.steps)
+        self.console.print(f"epoch {epoch + 1}/{self.epochs}  {_text(logs)}", highlight=False)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Give the terminal back; also called when training is interrupted."""
+        self.progress.stop()
+
+
+def _text(logs):
+    return "  ".join(f"{name} {float(value):.4f}" for name, value in (logs or {}).items())

@@ -1,0 +1,74 @@
+"""What a recipe minimises, and how."""
+
+import keras
+from keras import ops
+
+
+def optimizer(recipe, model, steps_per_epoch):
+    """AdamW with linear warm-up and cosine decay, no decay of biases and scales, built.
+
+    Args:
+        recipe: A `Recipe`.
+        model: The model that it will train.
+        steps_per_epoch: Steps of one epoch.
+    """
+    warmup = round(recipe.warmup_epochs * steps_per_epoch)
+    total = recipe.epochs * steps_per_epoch
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
+        decay_steps=max(1, total - warmup),
+        warmup_target=recipe.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    result = keras.optimizers.AdamW(
+        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm
+    )
+    variables = model.trainable_variables
+    result.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
+    result.build(variables)
+    return result
+
+
+@keras.saving.register_keras_serializable(package="keras_vidreg")
+class SmoothedCrossentropy(keras.losses.Loss):
+    r"""Cross-entropy from logits with label smoothing, for integer labels.
+
+    ```
+    loss = (1 - s) * -log p[label] + s * mean_k(-log p[k])
+    ```
+
+    Args:
+        smoothing: Share `s` of the target that is spread over all classes, from 0 to below 1.
+
+    Example:
+    ```python
+    model.compile("adamw", loss=kv.training.SmoothedCrossentropy(0.1))
+    ```
+
+    Reference:
+        Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016,
+        section 7.
+    """
+
+    def __init__(self, smoothing=0.1, name="smoothed_crossentropy", **kwargs):
+        super().__init__(name=name, **kwargs)
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"`smoothing` must be from 0 to below 1. Received: {smoothing!r}")
+        self.smoothing = smoothing
+
+    def call(self, y_true, y_pred):
+        log_probabilities = ops.log_softmax(y_pred, axis=-1)  # (B, classes)
+        labels = ops.cast(ops.reshape(y_true, (-1, 1)), "int32")  # (B, 1)
+        own = ops.take_along_axis(log_probabilities, labels, axis=-1)[:, 0]  # (B,)
+        mean = ops.mean(log_probabilities, axis=-1)  # (B,)
+        return -(1 - self.smoothing) * own - self.smoothing * mean
+
+    def get_config(self):
+        return {**super().get_config(), "smoothing": self.smoothing}
+
+
+def loss(recipe):
+    """Loss of a recipe: cross-entropy from logits, smoothed where it says so."""
+    if recipe.label_smoothing:
+        return SmoothedCrossentropy(recipe.label_smoothing)
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)

@@ -1,0 +1,217 @@
+"""Recipes: one frozen dataclass holds everything that decides the result of a training run."""
+
+import dataclasses
+import json
+
+from keras_vidreg.data import Augment, Clip
+
+
+@dataclasses.dataclass(frozen=True)
+class GRW:
+    """Settings of the smoothing loss: `weight` 0 trains the same model without it."""
+
+    weight: float = 0.1
+    alpha: float = 0.5
+    window: int = 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Head:
+    """Sizes of the attention head over per-frame embeddings."""
+
+    embed_dim: int = 256
+    depth: int = 2
+    heads: int = 4
+    mlp_dim: int = 512
+    dropout: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the result of a training run, apart from the data.
+
+    Args:
+        name: Name of the recipe.
+        clip: Frames, rate and size of what the model sees.
+        backbone: `{"builder": name, **arguments}` of the backbone.
+        head: Sizes of the head; `None` trains the backbone with its own head.
+        grw: Smoothing of the embeddings; needs a head.
+        epochs: Passes over the training clips.
+        batch_size: Clips per step.
+        learning_rate: Peak of the schedule.
+        warmup_epochs: Epochs of linear warm-up from 0; then half a cosine down to 0.
+        weight_decay: Of AdamW, on kernels only (not on biases and scales).
+        clip_norm: Largest norm of the whole gradient, or `None`.
+        label_smoothing: Share of the target spread over all classes.
+        augment: `"default"` or `None`, as in `VideoSource.batches`, or a dict of the fields of
+            `kv.data.Augment`.
+        short: What happens to clips that are too short: `"loop"`, `"hold"` or `"error"`.
+        cache: Keep the decoded videos in memory.
+        seed: Seed of the initial weights, of dropout and of the order of the clips.
+
+    Example:
+    ```python
+    recipe = kv.training.RECIPES["movinet_a0_grw"]
+    recipe = kv.training.override(recipe, ["epochs=10", "grw.weight=0.3"])
+    ```
+    """
+
+    name: str
+    clip: Clip
+    backbone: dict
+    head: Head | None = None
+    grw: GRW | None = None
+    epochs: int = 30
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    warmup_epochs: float = 1.0
+    weight_decay: float = 0.05
+    clip_norm: float | None = 1.0
+    label_smoothing: float = 0.0
+    augment: str | dict | None = "default"
+    short: str = "loop"
+    cache: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        if (self.head is None) != (self.grw is None):
+            raise ValueError("A recipe has both `head` and `grw`, or neither.")
+        for field in ("epochs", "batch_size"):
+            value = getattr(self, field)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"`{field}` must be a positive integer. Received: {value!r}")
+        if not self.learning_rate > 0:
+            raise ValueError(f"`learning_rate` must be positive. Received: {self.learning_rate!r}")
+        if not 0 <= self.warmup_epochs < self.epochs:
+            raise ValueError(
+                "`warmup_epochs` must be less than `epochs`. "
+                f"Received: {self.warmup_epochs!r} of {self.epochs!r}"
+            )
+
+    def model(self):
+        """Builder and arguments of the model, as `kv.zoo.build` takes them."""
+        if self.head is None:
+            arguments = dict(self.backbone)
+            return arguments.pop("builder"), arguments
+        return "grw_classifier", {
+            "backbone": dict(self.backbone),
+            **dataclasses.asdict(self.head),
+            **dataclasses.asdict(self.grw),
+        }
+
+    def augmentation(self):
+        """The augmentation, as `VideoSource.batches` takes it."""
+        return Augment(**self.augment) if isinstance(self.augment, dict) else self.augment
+
+    def to_dict(self):
+        """The recipe as a dict of JSON values."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {
+            **values,
+            "clip": self.clip.to_dict(),
+            "backbone": dict(self.backbone),
+            "head": self.head and dataclasses.asdict(self.head),
+            "grw": self.grw and dataclasses.asdict(self.grw),
+        }
+
+
+def override(recipe, settings):
+    """A recipe with some settings changed.
+
+    Args:
+        recipe: A `Recipe`.
+        settings: Strings `"name=value"`; a dot leads into a part of the recipe
+            (`"grw.weight=0"`, `"backbone.variant=a2"`, `"clip.frames=20"`). Values are read as
+            JSON, and as plain text where they are not JSON.
+
+    Raises:
+        ValueError: For a name that the recipe does not have, or a value of another kind.
+    """
+    # All are applied at once, since `epochs` and `warmup_epochs` may only fit together.
+    changes = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        if not equals:
+            raise ValueError(f"A setting reads name=value. Received: {setting!r}")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = None if text == "None" else text
+        first, *rest = name.split(".")
+        if first not in changes:
+            raise ValueError(f"{setting!r}: no setting {first!r}; there are {sorted(changes)}.")
+        changes[first] = _replaced(changes[first], rest, value, setting)
+    return dataclasses.replace(recipe, **changes)
+
+
+def _replaced(old, names, value, setting):
+    """`old` with the part that `names` lead to set to `value`."""
+    if not names:
+        return _same_kind(old, value, setting)
+    first, *rest = names
+    if isinstance(old, dict):
+        # The arguments of a builder: there may be more than the recipe lists.
+        return {**old, first: _replaced(old.get(first), rest, value, setting)}
+    if not dataclasses.is_dataclass(old):
+        raise ValueError(f"{setting!r}: there is nothing below {old!r} to set.")
+    known = sorted(f.name for f in dataclasses.fields(old))
+    if first not in known:
+        raise ValueError(f"{setting!r}: no setting {first!r}; there are {known}.")
+    return dataclasses.replace(old, **{first: _replaced(getattr(old, first), rest, value, setting)})
+
+
+def _same_kind(old, value, setting):
+    if isinstance(value, list):
+        value = tuple(value)
+    if dataclasses.is_dataclass(old) and value is not None:
+        raise ValueError(f"{setting!r}: this is a group of settings, set one of its parts.")
+    if isinstance(old, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    kinds = (bool, int, float, str)
+    kind = next((k for k in kinds if isinstance(old, k)), None)
+    received = next((k for k in kinds if isinstance(value, k)), None)
+    if kind and received and kind is not received and {kind, received} != {int, float}:
+        raise ValueError(f"{setting!r}: a {kind.__name__} is needed, as in {old!r}.")
+    return value
+
+
+_A0 = {"builder": "movinet", "variant": "a0", "causal": True}
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        # Frames, size, head and window of the published A0 model ("a0s_grw").
+        Recipe(
+            name="movinet_a0_grw",
+            clip=Clip(frames=50, fps=5.0, size=172, resize=192),
+            backbone=_A0,
+            head=Head(),
+            grw=GRW(weight=0.1, alpha=0.5, window=5),
+        ),
+        Recipe(
+            name="movinet_a0_grw_airplanes",
+            clip=Clip(frames=15, fps=None, size=64),
+            backbone=_A0,
+            head=Head(embed_dim=128, depth=2, heads=4, mlp_dim=256),
+            grw=GRW(weight=0.3, alpha=0.5, window=5),
+            epochs=60,
+            batch_size=25,
+            learning_rate=2e-3,
+            warmup_epochs=3,
+            augment=None,
+            cache=True,
+        ),
+        Recipe(
+            name="movinet_a0_grw_grid12",
+            clip=Clip(frames=30, fps=None, size=64, resize=72),
+            backbone=_A0,
+            head=Head(embed_dim=128, depth=2, heads=4, mlp_dim=256),
+            grw=GRW(weight=0.03, alpha=0.5, window=5),
+            epochs=40,
+            batch_size=25,
+            learning_rate=2e-3,
+            warmup_epochs=3,
+            cache=True,
+        ),
+    )
+}

@@ -1,0 +1,22 @@
+"""Models by name: presets, weights, cards."""
+
+from keras_vidreg.zoo.build import BUILDERS, build
+from keras_vidreg.zoo.load import load
+from keras_vidreg.zoo.port import port_weights
+from keras_vidreg.zoo.preset import Preset
+from keras_vidreg.zoo.registry import card, folder, names, preset
+from keras_vidreg.zoo.weights import save_weights, save_weights_half
+
+__all__ = [
+    "BUILDERS",
+    "Preset",
+    "build",
+    "card",
+    "folder",
+    "load",
+    "names",
+    "port_weights",
+    "preset",
+    "save_weights",
+    "save_weights_half",
+]

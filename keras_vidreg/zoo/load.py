@@ -1,0 +1,93 @@
+"""From a name to a model that is ready to predict or to fine-tune."""
+
+from pathlib import Path
+
+import keras
+
+from keras_vidreg.zoo.build import build
+from keras_vidreg.zoo.registry import folder, preset
+from keras_vidreg.zoo.weights import check_sha256
+
+
+def load(name, *, labels=None, weights="default", **overrides):
+    """Load a zoo entry, or a trained run, as a model.
+
+    Args:
+        name: Name of a zoo entry (`kv.zoo.names()`), or the path of a folder that holds a
+            `preset.json`, such as the output folder of `keras-vidreg train`.
+        labels: Names (or number) of other classes: the model gets a new head for them, and
+            keeps every other weight. `None` keeps the classes of the entry.
+        weights: `"default"` for the weights of the entry, `None` for random ones, or the path
+            of another `.weights.h5` file of the same model.
+        **overrides: Arguments that replace those of the preset, for example `weight=0.3` for a
+            GRW classifier. They may not change the shape of any weight.
+
+    Returns:
+        A `kv.models.VideoClassifier`, with `.labels` and `.clip` set.
+
+    Raises:
+        ValueError: For an unknown name, a damaged weights file, or weights that do not fit.
+
+    Example:
+    ```python
+    model = kv.zoo.load("movinet_a0_grw_airplanes", labels=["left", "right"])
+    model.compile(optimizer="adamw")
+    ```
+    """
+    found = preset(name)
+    arguments = {**found.arguments, **overrides}
+    wanted = found.labels if labels is None else labels
+    model = build(found.builder, arguments, labels=wanted, clip=found.clip)
+    if weights is None:
+        return model
+    path = _weights_path(name, found, weights)
+    if model.labels == found.labels:
+        _fill(model, path)
+        return model
+    source = build(found.builder, arguments, labels=found.labels, clip=found.clip)
+    _fill(source, path)
+    _copy_all_but_head(source, model)
+    return model
+
+
+def _weights_path(name, found, weights):
+    if weights != "default":
+        path = Path(weights)
+        if not path.is_file():
+            raise ValueError(f"`weights` must be 'default', None or a file. Received: {weights!r}")
+        return path
+    if found.weights is None:
+        raise ValueError(f"The entry {name} comes without weights; pass `weights=` a path or None.")
+    path = folder(name) / found.weights
+    if not path.is_file():
+        raise ValueError(f"The weights of {name} are missing: put {found.weights} into {path}.")
+    if found.sha256 is not None:
+        check_sha256(path, found.sha256)
+    return path
+
+
+def _fill(model, path):
+    try:
+        keras.saving.load_weights(model, path)
+    except (ValueError, KeyError, OSError) as error:
+        raise ValueError(f"The weights {path} do not fit {model.name}: {error}") from error
+
+
+def _head_variables(model):
+    """Weights of the layer that gives the logits."""
+    for layer in reversed(model.layers):
+        if layer.weights:
+            return layer.weights
+    return []
+
+
+def _copy_all_but_head(source, target):
+    """Copy every weight that is not part of the head; their shapes must agree one by one."""
+    head = {id(v) for v in _head_variables(target)}
+    pairs = list(zip(source.weights, target.weights, strict=True))
+    unequal = [b.path for a, b in pairs if id(b) not in head and a.shape != b.shape]
+    if unequal:
+        raise ValueError(f"With other labels only the head may differ, but so do {unequal}.")
+    for a, b in pairs:
+        if id(b) not in head:
+            b.assign(a)

@@ -1,0 +1,121 @@
+"""A preset: everything needed to build a model, fill it with weights and feed it correctly."""
+
+import dataclasses
+import json
+import os
+from pathlib import Path
+
+from keras_vidreg.data import Clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+    """One zoo entry as plain data, stored as `preset.json`.
+
+    Args:
+        name: Name of the entry.
+        builder: Name of the builder in `kv.zoo.BUILDERS`, for example `"grw_classifier"`.
+        arguments: Keyword arguments of the builder, JSON values only. A `"backbone"` is itself
+            a dict with a `"builder"` and its arguments.
+        labels: Names of the classes, in the order of the logits.
+        clip: How a video is cut, resized and scaled for this model.
+        weights: File of the weights in the entry's folder, or `None` where there are none.
+        sha256: SHA-256 of that file, in hexadecimal, or `None` to leave it unchecked.
+        data: What it was trained on.
+        licence: Licence of the weights.
+        accuracy: Measured accuracies, `{"test": 0.93}`.
+
+    Raises:
+        ValueError: When a file does not hold such a preset; the message names the field.
+
+    Example:
+    ```python
+    preset = kv.zoo.Preset.read("zoo/movinet_a0_grw_airplanes/preset.json")
+    preset.clip.frames
+    ```
+    """
+
+    name: str
+    builder: str
+    arguments: dict
+    labels: tuple
+    clip: Clip
+    weights: str | None = None
+    sha256: str | None = None
+    data: str = ""
+    licence: str = ""
+    accuracy: dict = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        for field, kind in {
+            "name": str, "builder": str, "arguments": dict, "clip": Clip, "data": str,
+            "licence": str, "accuracy": dict,
+        }.items():  # fmt: skip
+            value = getattr(self, field)
+            if not isinstance(value, kind):
+                raise ValueError(
+                    f"Preset field `{field}` must be a {kind.__name__}. Received: {value!r}"
+                )
+        labels = self.labels
+        if isinstance(labels, str) or not labels or not all(isinstance(x, str) for x in labels):
+            raise ValueError(f"Preset field `labels` must be a list of names. Received: {labels!r}")
+        object.__setattr__(self, "labels", tuple(labels))
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError("Preset field `labels` has the same name twice.")
+        if self.weights is not None and Path(self.weights).name != self.weights:
+            raise ValueError(
+                "Preset field `weights` must be a file name in the preset's own folder. "
+                f"Received: {self.weights!r}"
+            )
+
+    def to_dict(self):
+        """The preset as a dict of JSON values."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**values, "labels": list(self.labels), "clip": self.clip.to_dict()}
+
+    @classmethod
+    def from_dict(cls, values):
+        """The preset from such a dict; fields that are unknown or missing are errors."""
+        if not isinstance(values, dict):
+            raise ValueError(f"A preset must be a JSON object. Received: {type(values).__name__}")
+        fields = dataclasses.fields(cls)
+        required = {
+            f.name
+            for f in fields
+            if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        }
+        missing = sorted(required - set(values))
+        unknown = sorted(set(values) - {f.name for f in fields})
+        if missing or unknown:
+            raise ValueError(f"A preset has missing fields {missing} and unknown fields {unknown}.")
+        try:
+            clip = Clip.from_dict(values["clip"])
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ValueError(f"Preset field `clip` is not a clip: {error}") from error
+        return cls(**{**values, "clip": clip})
+
+    @classmethod
+    def read(cls, path):
+        """Read a `preset.json`."""
+        path = Path(path)
+        try:
+            return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except (ValueError, OSError) as error:
+            raise ValueError(f"Cannot use the preset file {path}: {error}") from error
+
+    def write(self, path):
+        """Write a `preset.json`, whole or not at all."""
+        write_json(path, self.to_dict())
+
+
+def write_json(path, values):
+    """Write JSON through a temporary file in the same folder."""
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_text(path, text):
+    """Write text through a temporary file in the same folder."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)

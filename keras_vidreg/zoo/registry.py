@@ -1,0 +1,69 @@
+"""The entries of the zoo: where they are and what is known about them."""
+
+import difflib
+from pathlib import Path
+
+from keras_vidreg.zoo.preset import Preset
+
+
+def root():
+    """Folder that holds one folder per entry: package data, or `zoo/` of a checkout."""
+    package = Path(__file__).resolve().parent
+    installed = package / "entries"
+    return installed if installed.is_dir() else package.parents[1] / "zoo"
+
+
+def names():
+    """Names of the entries of the zoo, sorted.
+
+    Example:
+    ```python
+    kv.zoo.names()
+    ```
+    """
+    return sorted(path.parent.name for path in root().glob("*/preset.json"))
+
+
+def folder(name):
+    """Folder of an entry.
+
+    Args:
+        name: Name of a zoo entry, or the path of a folder that holds a `preset.json`, such as
+            the output folder of a training run.
+
+    Raises:
+        ValueError: When there is no such entry; the message lists the names that are close.
+    """
+    for path in (root() / name, Path(name)):
+        if (path / "preset.json").is_file():
+            return path
+    if Path(name).is_dir():
+        raise ValueError(f"The folder {name} holds no preset.json; is its training finished?")
+    known = names()
+    close = difflib.get_close_matches(str(name), known, n=3) or known
+    raise ValueError(
+        f"There is no zoo entry {str(name)!r}. Did you mean: {', '.join(close)}? "
+        "`kv.zoo.names()` lists all; a folder with a preset.json works too."
+    )
+
+
+def preset(name):
+    """The `Preset` of an entry, or of a folder that holds a `preset.json`."""
+    return Preset.read(folder(name) / "preset.json")
+
+
+def card(name):
+    """The card of an entry (Markdown): what it is, how good it is, how it was made.
+
+    Args:
+        name: Name of a zoo entry, or a folder.
+
+    Example:
+    ```python
+    print(kv.zoo.card("movinet_a0_grw_airplanes"))
+    ```
+    """
+    path = folder(name) / "card.md"
+    if not path.is_file():
+        raise ValueError(f"The entry {name} has no card ({path} is missing).")
+    return path.read_text(encoding="utf-8")

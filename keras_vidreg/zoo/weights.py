@@ -1,0 +1,100 @@
+"""Weight files: half precision on disk, written whole, checked before they are used."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+
+
+def sha256(path):
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_weights(model, path):
+    """Write the weights of a model (not its optimizer), whole or not at all.
+
+    Args:
+        model: A built Keras model.
+        path: File to write; the name must end in `.weights.h5`.
+
+    Returns:
+        The SHA-256 of the file.
+    """
+    return _save(model, path, lambda name, values: values)
+
+
+def save_weights_half(model, path):
+    """Write the weights of a model as float16: half the size, read by `model.load_weights`.
+
+    Args:
+        model: A built Keras model.
+        path: File to write; the name must end in `.weights.h5`.
+
+    Returns:
+        The SHA-256 of the file.
+
+    Raises:
+        ValueError: When a weight is not finite, or is too large for float16 (65504).
+
+    Example:
+    ```python
+    kv.zoo.save_weights_half(model, "model.weights.h5")
+    ```
+    """
+    return _save(model, path, _to_half)
+
+
+def check_sha256(path, expected):
+    """Raise `ValueError` unless the file has this SHA-256."""
+    found = sha256(path)
+    if found != expected:
+        raise ValueError(
+            f"The weights {path} are damaged or not the ones that the preset describes: "
+            f"SHA-256 {found}, expected {expected}. Fetch the file again."
+        )
+
+
+def _to_half(name, values):
+    if not np.issubdtype(values.dtype, np.floating):
+        return values
+    with np.errstate(over="ignore"):
+        half = values.astype(np.float16)
+    if not np.isfinite(half).all():
+        raise ValueError(
+            f"The weight {name} cannot be stored as float16: largest magnitude "
+            f"{np.max(np.abs(values)):g}. Save it with `kv.zoo.save_weights` instead."
+        )
+    return half
+
+
+def _save(model, path, convert):
+    path = Path(path)
+    if not path.name.endswith(".weights.h5"):
+        raise ValueError(f"`path` must end in .weights.h5. Received: {path}")
+    part = path.with_name(f".{path.name}.part")
+    with tempfile.TemporaryDirectory() as folder:
+        full = Path(folder, "full.weights.h5")
+        keras.saving.save_weights(model, full)
+        with h5py.File(full) as source, h5py.File(part, "w") as target:
+            target.attrs.update(source.attrs)
+
+            def copy(name, item):
+                # A compiled model also stores its optimizer, which is not part of the weights.
+                if name.split("/")[0] == "optimizer":
+                    return
+                if isinstance(item, h5py.Group):
+                    target.require_group(name).attrs.update(item.attrs)
+                else:
+                    values = convert(name, item[()])
+                    target.create_dataset(name, data=values).attrs.update(item.attrs)
+
+            source.visititems(copy)
+    digest = sha256(part)
+    os.replace(part, path)
+    return digest
