@@ -7,6 +7,7 @@ from keras_vidreg.data.csv_file import csv
 from keras_vidreg.data.decode import decode
 from keras_vidreg.data.errors import VideoDecodeError
 from keras_vidreg.data.folder import folder
+from keras_vidreg.data.prepare import prepare
 from keras_vidreg.data.read import VideoMemory, read_clip, read_views
 from keras_vidreg.data.source import Record, VideoSource
 
@@ -18,10 +19,10 @@ __all__ = [
     "VideoMemory",
     "VideoSource",
     "airplanes",
-    "airplanes",
     "csv",
     "decode",
     "folder",
+    "prepare",
     "read_clip",
     "read_views",
 ]

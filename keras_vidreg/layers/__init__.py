@@ -1,1 +1,21 @@
-"""Layers: one public layer per file."""
+"""Layers: one public layer per file, each readable alone."""
+
+from keras_vidreg.layers.causal_cumulative_mean import CausalCumulativeMean
+from keras_vidreg.layers.depthwise_conv3d import DepthwiseConv3D
+from keras_vidreg.layers.grw_smoothing import GRWSmoothing
+from keras_vidreg.layers.per_frame import PerFrame
+from keras_vidreg.layers.re_zero import ReZero
+from keras_vidreg.layers.spatial_average_pooling import SpatialAveragePooling
+from keras_vidreg.layers.squeeze_excite3d import SqueezeExcite3D
+from keras_vidreg.layers.temporal_position import TemporalPosition
+
+__all__ = [
+    "CausalCumulativeMean",
+    "DepthwiseConv3D",
+    "GRWSmoothing",
+    "PerFrame",
+    "ReZero",
+    "SpatialAveragePooling",
+    "SqueezeExcite3D",
+    "TemporalPosition",
+]

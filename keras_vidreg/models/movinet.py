@@ -9,6 +9,7 @@ from keras_vidreg.layers import (
     DepthwiseConv3D,
     PerFrame,
     ReZero,
+    SpatialAveragePooling,
     SqueezeExcite3D,
 )
 from keras_vidreg.layers.squeeze_excite3d import linear_gate
@@ -260,8 +261,7 @@ def _bottleneck(x, channels, expanded, kernel, stride, causal, activation, posit
     x = _pointwise(x, channels, f"{name}_project")
     x = _norm(x, f"{name}_project")
     if stride > 1:
-        pool = keras.layers.AveragePooling2D(3, stride, "same", name="pool")
-        shortcut = PerFrame(pool, name=f"{name}_skip_pool")(shortcut)
+        shortcut = SpatialAveragePooling(3, stride, name=f"{name}_skip_pool")(shortcut)
     if stride > 1 or shortcut.shape[-1] != channels:
         shortcut = _pointwise(shortcut, channels, f"{name}_skip")
         shortcut = _norm(shortcut, f"{name}_skip")
