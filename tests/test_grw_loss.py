@@ -95,7 +95,7 @@ def test_golden_values_and_gradients(window):
     cases = [case for case in golden["cases"] if case["T"] == window]
     assert len(cases) == 28
     if keras.backend.backend() == "jax":  # one compilation for each shape and alpha
-        cases = [case for case in cases if case["alpha"] == 0.5 or case["K"] == 64]
+        cases = [case for case in cases if case["alpha"] == 0.5]
     for case in cases:
         rng = np.random.default_rng(zlib.crc32(case["name"].encode()))
         z = rng.standard_normal((case["B"], case["T"], case["K"]))
@@ -179,7 +179,8 @@ def test_dynamic_programming_keeps_the_digits_of_a_small_loss(dynamic):
 
 def test_nine_frames_equal_brute_force():
     z = walk((1, 9, 3))
-    np.testing.assert_allclose(value(z, 9), brute_force(z, 9, 0.5), rtol=2e-5)
+    loss, _ = loss_and_gradient(z, 9)
+    np.testing.assert_allclose(loss, brute_force(z, 9, 0.5), rtol=2e-5)
 
 
 def test_twelve_frames_count_every_order():
