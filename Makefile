@@ -1,0 +1,37 @@
+# `make demo` and `make test` do everything on a machine with Python 3.11 or newer and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+BACKENDS ?= jax torch tensorflow
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/demo.stamp
+	KERAS_BACKEND=jax $(BIN)/python examples/demo.py
+
+# Every backend in a process of its own; all of them run, and one failure fails the whole.
+test: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+	@failed=; for backend in $(BACKENDS); do \
+	    echo "== KERAS_BACKEND=$$backend"; \
+	    KERAS_BACKEND=$$backend $(BIN)/python -m pytest || failed="$$failed $$backend"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
+
+lint: $(VENV)/test.stamp
+	$(BIN)/ruff check .
+
+$(VENV)/demo.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[jax,plot]"
+	touch $@
+
+$(VENV)/test.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[jax,torch,tensorflow,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo .pytest_cache .ruff_cache .hypothesis
