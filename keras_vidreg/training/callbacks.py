@@ -9,19 +9,28 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from keras_vidreg.training import checkpoint
 
 
-class EpochOrder(keras.callbacks.Callback):
-    """Tells the data which epoch begins: the same epoch, the same order, also after a resume."""
+class EpochSeed(keras.callbacks.Callback):
+    """Gives every epoch its own order and random numbers, also when an earlier process ran the
+    epochs before it.
 
-    def __init__(self, batches):
+    Args:
+        batches: `Batches` to train on.
+        seed: Seed of the run.
+    """
+
+    def __init__(self, batches, seed):
         super().__init__()
         self.batches = batches
+        self.seed = seed
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.set_epoch(epoch)
+        # Dropout on PyTorch draws from the backend's global state, which no checkpoint holds.
+        keras.utils.set_random_seed((self.seed * 1_000_003 + epoch + 1) % 2**32)
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Keeps the history and writes the whole state after every epoch.
+    """Restores the state where there is one, keeps the history, writes the state every epoch.
 
     Args:
         path: File of the checkpoint.
@@ -35,6 +44,11 @@ class Checkpoint(keras.callbacks.Callback):
         self.meta = meta
         self.history = history
         self.steps = 0
+
+    def on_train_begin(self, logs=None):
+        # Not earlier: `fit` tries the model out first, which may draw from its seeds.
+        if self.history:
+            checkpoint.restore(self.path, self.model)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = self.ended = time.perf_counter()

@@ -12,7 +12,7 @@ import keras
 
 import keras_vidreg
 from keras_vidreg.training import checkpoint, optimization
-from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochOrder
+from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochSeed
 from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.preset import Preset, write_json
 from keras_vidreg.zoo.weights import save_weights
@@ -92,7 +92,7 @@ def train(
         loss=optimization.loss(recipe),
         metrics=["accuracy"],
     )
-    if history:
+    if len(history) == recipe.epochs:
         checkpoint.restore(saved, model)
     if history and logged.is_file():
         return Run(model, json.loads(logged.read_text(encoding="utf-8")))
@@ -101,7 +101,7 @@ def train(
         recipe.batch_size, training=False, **options
     )
     keeper = Checkpoint(saved, meta, history)
-    callbacks = [EpochOrder(batches), keeper]
+    callbacks = [EpochSeed(batches, seed), keeper]
     if verbose:
         callbacks.append(Bar(recipe.epochs, len(history), batches.steps))
     if len(history) < recipe.epochs:

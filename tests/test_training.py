@@ -1,0 +1,234 @@
+"""Training: recipes, schedules, logs, and runs that are interrupted."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tiny
+from keras import ops
+
+import keras_vidreg as kv
+from keras_vidreg.training import checkpoint, optimization
+from keras_vidreg.training.train import train
+
+KILLED_IN_THE_SECOND_EPOCH = """
+import os, pathlib, signal, sys
+import tiny
+import keras_vidreg as kv
+from keras_vidreg.training import callbacks
+
+class Killer(callbacks.EpochSeed):
+    def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch)
+        self.epoch = epoch
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+kv.training.train.__globals__["EpochSeed"] = Killer
+source = kv.data.folder(sys.argv[1])
+kv.training.train(tiny.recipe(), source, source, out=sys.argv[2], verbose=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    return tiny.make_videos(tmp_path_factory.mktemp("videos") / "all")
+
+
+def weights(model):
+    return [ops.convert_to_numpy(w) for w in model.weights]
+
+
+def assert_same(model, other):
+    for a, b in zip(weights(model), weights(other), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_a_killed_run_goes_on_to_the_result_of_an_uninterrupted_one(videos, tmp_path):
+    paths = [str(pathlib.Path(__file__).parent), *sys.path]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_IN_THE_SECOND_EPOCH, str(videos), str(tmp_path / "killed")],
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(paths),
+            "KERAS_BACKEND": keras.backend.backend(),
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    stored = checkpoint.read_meta(tmp_path / "killed" / "checkpoint.npz")
+    assert [record["epoch"] for record in stored["history"]] == [0]
+    assert not (tmp_path / "killed" / "training.json").exists()
+
+    resumed = train(tiny.recipe(), *sources(videos), out=tmp_path / "killed", verbose=False)
+    whole = train(tiny.recipe(), *sources(videos), out=tmp_path / "whole", verbose=False)
+    assert_same(resumed.model, whole.model)
+    assert resumed.log["history"][0] == stored["history"][0]
+    for a, b in zip(resumed.log["history"], whole.log["history"], strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=1e-4)
+        assert a["val_loss"] == pytest.approx(b["val_loss"], rel=1e-4)
+
+
+def sources(videos):
+    return kv.data.folder(videos), kv.data.folder(videos)
+
+
+def test_training_log_and_folder(videos, tmp_path):
+    source = kv.data.folder(videos)
+    run = train(tiny.recipe(epochs=2), source, source, out=tmp_path, verbose=False, seed=5)
+    log = json.loads((tmp_path / "training.json").read_text())
+    assert log == json.loads(json.dumps(run.log))
+    assert log["recipe"]["grw"] == {"weight": 0.1, "alpha": 0.5, "window": 3}
+    assert log["seed"] == 5 and log["backend"] == keras.backend.backend()
+    assert log["data"]["train"] == {"sha256": source.digest(), "clips": 8}
+    assert log["accuracy"]["validation"] == log["history"][-1]["val_accuracy"]
+    assert [record["steps"] for record in log["history"]] == [2, 2]
+    assert log["seconds_per_step"] > 0 and log["skipped"] == {"train": 0, "validation": 0}
+    assert log["versions"]["keras"] == keras.__version__
+    assert not list(tmp_path.glob(".*")), "a temporary file was left"
+
+    loaded = kv.zoo.load(tmp_path)
+    assert loaded.labels == ("dark", "light") and loaded.clip == tiny.CLIP
+    video = next(iter(source.batches(4, clip=tiny.CLIP, training=False)))[0]
+    np.testing.assert_allclose(loaded.predict_on_batch(video), run.model.predict_on_batch(video))
+
+
+def test_it_learns(videos, tmp_path):
+    source = kv.data.folder(videos)
+    run = train(
+        tiny.recipe(epochs=12, augment=None, cache=True), source, source, out=tmp_path,
+        verbose=False,
+    )  # fmt: skip
+    assert run.log["accuracy"]["validation"] == 1.0
+
+
+def test_a_finished_run_is_not_trained_again(videos, tmp_path, monkeypatch):
+    source = kv.data.folder(videos)
+    first = train(tiny.recipe(epochs=2), source, out=tmp_path, verbose=False)
+    monkeypatch.setattr(keras.Model, "fit", lambda *a, **k: pytest.fail("it trained again"))
+    second = train(tiny.recipe(epochs=2), source, out=tmp_path, verbose=False)
+    assert_same(first.model, second.model)
+    assert second.log == json.loads(json.dumps(first.log))
+
+
+def test_another_run_in_the_folder_is_an_error(videos, tmp_path):
+    source = kv.data.folder(videos)
+    train(tiny.recipe(epochs=2), source, out=tmp_path, verbose=False)
+    with pytest.raises(ValueError, match=r"recipe\.grw\.weight \(0\.1 there, 0\.5 now\).*restart"):
+        other = kv.training.override(tiny.recipe(epochs=2), ["grw.weight=0.5"])
+        train(other, source, out=tmp_path, verbose=False)
+    with pytest.raises(ValueError, match=r"data\.train\.clips \(8 there, 4 now\)"):
+        train(tiny.recipe(epochs=2), source.subset(4), out=tmp_path, verbose=False)
+    again = train(
+        tiny.recipe(epochs=2), source.subset(4), out=tmp_path, verbose=False, resume=False
+    )
+    assert again.log["data"]["train"]["clips"] == 4
+
+
+def test_broken_videos_are_skipped_and_counted(tmp_path):
+    videos = tiny.make_videos(tmp_path / "videos")
+    (videos / "dark" / "broken.mkv").write_bytes(b"no video")
+    source = kv.data.folder(videos)
+    with pytest.warns(UserWarning, match="broken"):
+        run = train(tiny.recipe(epochs=2), source, out=tmp_path / "run", verbose=False)
+    assert run.log["skipped"]["train"] == 1
+    assert run.log["data"]["train"]["clips"] == 9
+
+
+def test_checkpoint_survives_an_interrupted_write(tmp_path, monkeypatch):
+    model = tiny.tiny(2, tiny.CLIP)
+    model.compile(optimizer="adam")
+    model.optimizer.build(model.trainable_variables)
+    path = tmp_path / "checkpoint.npz"
+    checkpoint.save(path, model, {"history": [1]})
+    before = weights(model)
+    model.weights[0].assign(model.weights[0] + 1.0)
+
+    def fail(*args):
+        raise OSError("killed here")
+
+    monkeypatch.setattr(checkpoint.os, "replace", fail)
+    with pytest.raises(OSError, match="killed here"):
+        checkpoint.save(path, model, {"history": [1, 2]})
+    assert checkpoint.read_meta(path) == {"history": [1]}
+    checkpoint.restore(path, model)
+    np.testing.assert_array_equal(weights(model)[0], before[0])
+
+
+def test_checkpoint_errors(tmp_path):
+    model, wider = tiny.tiny(2, tiny.CLIP), tiny.tiny(2, tiny.CLIP, width=5)
+    for m in (model, wider):
+        m.compile(optimizer="adam")
+        m.optimizer.build(m.trainable_variables)
+    checkpoint.save(tmp_path / "c.npz", model, {})
+    with pytest.raises(ValueError, match="shape"):
+        checkpoint.restore(tmp_path / "c.npz", wider)
+    (tmp_path / "bad.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match="--restart"):
+        checkpoint.read_meta(tmp_path / "bad.npz")
+
+
+def test_schedule_and_decay():
+    model = tiny.tiny(2, tiny.CLIP)
+    recipe = tiny.recipe(epochs=10, warmup_epochs=2, learning_rate=0.1)
+    optimizer = optimization.optimizer(recipe, model, steps_per_epoch=5)
+    rate = [float(optimizer._learning_rate(step)) for step in range(51)]
+    assert (
+        rate[0] == 0 and rate[10] == pytest.approx(0.1) and rate[50] == pytest.approx(0, abs=1e-9)
+    )
+    assert rate[5] == pytest.approx(0.05) and rate[30] == pytest.approx(0.05)
+    decayed = {v.path for v in model.trainable_variables if optimizer._use_weight_decay(v)}
+    assert decayed == {v.path for v in model.trainable_variables if v.path.endswith("kernel")}
+
+
+def test_smoothed_crossentropy():
+    logits = np.array([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], "float32")
+    labels = np.array([0, 1])
+    target = np.full((2, 3), 0.1, "float32") + 0.7 * np.eye(3, dtype="float32")[labels]
+    expected = keras.losses.CategoricalCrossentropy(from_logits=True)(target, logits)
+    found = kv.training.SmoothedCrossentropy(0.3)(labels, logits)
+    np.testing.assert_allclose(float(found), float(expected), rtol=1e-6)
+    with pytest.raises(ValueError, match="smoothing"):
+        kv.training.SmoothedCrossentropy(1.0)
+
+
+def test_override():
+    recipe = kv.training.RECIPES["movinet_a0_grw"]
+    settings = ["grw.weight=0", "epochs=3", "backbone.variant=a1", "clip.fps=null", "augment=None"]
+    changed = kv.training.override(recipe, [*settings, "clip.size=[32, 48]"])
+    assert changed.grw.weight == 0.0 and isinstance(changed.grw.weight, float)
+    assert changed.epochs == 3 and changed.backbone["variant"] == "a1"
+    assert changed.clip.fps is None and changed.clip.size == (32, 48) and changed.augment is None
+    assert recipe.epochs != 3 and recipe.backbone["variant"] == "a0"
+    for setting, message in {
+        "grw.wait=1": "no setting 'wait'",
+        "speed=1": "no setting 'speed'",
+        "epochs": "name=value",
+        "epochs=many": "int is needed",
+        "grw=1": "group of settings",
+        "epochs.x=1": "nothing below",
+        "epochs=0": "`epochs` must be",
+    }.items():
+        with pytest.raises(ValueError, match=message):
+            kv.training.override(recipe, [setting])
+
+
+@pytest.mark.parametrize("name", sorted(kv.training.RECIPES))
+def test_recipes_build(name):
+    recipe = kv.training.RECIPES[name]
+    assert recipe.name == name
+    assert recipe.clip.frames % recipe.grw.window == 0, "every frame is smoothed"
+    small = dataclasses.replace(recipe.clip, size=32, resize=32)
+    builder, arguments = json.loads(json.dumps(recipe.model()))
+    model = kv.zoo.build(builder, arguments, labels=["a", "b"], clip=small)
+    layer = model.get_layer("grw_smoothing")
+    assert (layer.weight, layer.window) == (recipe.grw.weight, recipe.grw.window)
