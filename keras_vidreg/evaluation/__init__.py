@@ -2,6 +2,7 @@
 
 from keras_vidreg.evaluation.evaluate import Evaluation, evaluate
 from keras_vidreg.evaluation.plot import plot_embedding_paths
+from keras_vidreg.evaluation.publish import publish
 from keras_vidreg.evaluation.smoothness import embeddings, path_smoothness, smoothness
 
 __all__ = [
@@ -10,5 +11,6 @@ __all__ = [
     "evaluate",
     "path_smoothness",
     "plot_embedding_paths",
+    "publish",
     "smoothness",
 ]
