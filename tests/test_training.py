@@ -82,10 +82,17 @@ def sources(videos):
     return kv.data.folder(videos), kv.data.folder(videos)
 
 
-def test_training_log_and_folder(videos, tmp_path):
+@pytest.fixture(scope="module")
+def finished(videos, tmp_path_factory):
+    """A run of two epochs with seed 5, and its folder."""
+    out = tmp_path_factory.mktemp("finished")
+    return train(tiny.recipe(epochs=2), *sources(videos), out=out, verbose=False, seed=5), out
+
+
+def test_training_log_and_folder(finished, videos):
+    run, out = finished
     source = kv.data.folder(videos)
-    run = train(tiny.recipe(epochs=2), source, source, out=tmp_path, verbose=False, seed=5)
-    log = json.loads((tmp_path / "training.json").read_text())
+    log = json.loads((out / "training.json").read_text())
     assert log == json.loads(json.dumps(run.log))
     assert log["recipe"]["grw"] == {"weight": 0.1, "alpha": 0.5, "window": 3}
     assert log["seed"] == 5 and log["backend"] == keras.backend.backend()
@@ -94,9 +101,9 @@ def test_training_log_and_folder(videos, tmp_path):
     assert [record["steps"] for record in log["history"]] == [2, 2]
     assert log["seconds_per_step"] > 0 and log["skipped"] == {"train": 0, "validation": 0}
     assert log["versions"]["keras"] == keras.__version__
-    assert not list(tmp_path.glob(".*")), "a temporary file was left"
+    assert not list(out.glob(".*")), "a temporary file was left"
 
-    loaded = kv.zoo.load(tmp_path)
+    loaded = kv.zoo.load(out)
     assert loaded.labels == ("dark", "light") and loaded.clip == tiny.CLIP
     video = next(iter(source.batches(4, clip=tiny.CLIP, training=False)))[0]
     np.testing.assert_allclose(loaded.predict_on_batch(video), run.model.predict_on_batch(video))
@@ -111,27 +118,26 @@ def test_it_learns(videos, tmp_path):
     assert run.log["accuracy"]["validation"] == 1.0
 
 
-def test_a_finished_run_is_not_trained_again(videos, tmp_path, monkeypatch):
-    source = kv.data.folder(videos)
-    first = train(tiny.recipe(epochs=2), source, out=tmp_path, verbose=False)
+def test_a_finished_run_is_not_trained_again(finished, videos, monkeypatch):
+    first, out = finished
     monkeypatch.setattr(keras.Model, "fit", lambda *a, **k: pytest.fail("it trained again"))
-    second = train(tiny.recipe(epochs=2), source, out=tmp_path, verbose=False)
-    assert_same(first.model, second.model)
-    assert second.log == json.loads(json.dumps(first.log))
+    again = train(tiny.recipe(epochs=2), *sources(videos), out=out, verbose=False, seed=5)
+    assert_same(first.model, again.model)
+    assert again.log == json.loads(json.dumps(first.log))
 
 
-def test_another_run_in_the_folder_is_an_error(videos, tmp_path):
-    source = kv.data.folder(videos)
-    train(tiny.recipe(epochs=2), source, out=tmp_path, verbose=False)
+def test_another_run_in_the_folder_is_an_error(finished, videos):
+    _, out = finished
+    source, validation = sources(videos)
+    options = {"out": out, "verbose": False, "seed": 5}
     with pytest.raises(ValueError, match=r"recipe\.grw\.weight \(0\.1 there, 0\.5 now\).*restart"):
         other = kv.training.override(tiny.recipe(epochs=2), ["grw.weight=0.5"])
-        train(other, source, out=tmp_path, verbose=False)
+        train(other, source, validation, **options)
     with pytest.raises(ValueError, match=r"data\.train\.clips \(8 there, 4 now\)"):
-        train(tiny.recipe(epochs=2), source.subset(4), out=tmp_path, verbose=False)
-    again = train(
-        tiny.recipe(epochs=2), source.subset(4), out=tmp_path, verbose=False, resume=False
-    )
-    assert again.log["data"]["train"]["clips"] == 4
+        train(tiny.recipe(epochs=2), source.subset(4), validation, **options)
+    mixed = kv.data.folder(videos, labels=["light", "dark"])
+    with pytest.raises(ValueError, match="same order"):
+        train(tiny.recipe(epochs=2), source, mixed, **options)
 
 
 def test_broken_videos_are_skipped_and_counted(tmp_path):
@@ -139,7 +145,9 @@ def test_broken_videos_are_skipped_and_counted(tmp_path):
     (videos / "dark" / "broken.mkv").write_bytes(b"no video")
     source = kv.data.folder(videos)
     with pytest.warns(UserWarning, match="broken"):
-        run = train(tiny.recipe(epochs=2), source, out=tmp_path / "run", verbose=False)
+        run = train(
+            tiny.recipe(epochs=1, warmup_epochs=0), source, out=tmp_path / "run", verbose=False
+        )
     assert run.log["skipped"]["train"] == 1
     assert run.log["data"]["train"]["clips"] == 9
 

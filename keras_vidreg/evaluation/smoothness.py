@@ -21,7 +21,7 @@ def embeddings(model, source, *, layer="grw_smoothing", batch_size=8):
     Raises:
         ValueError: When the model has no such layer.
     """
-    inner = keras.Model(model.inputs, model.get_layer(layer).output)
+    inner = keras.Model(model.inputs[0], model.get_layer(layer).output)
     batches = source.batches(batch_size, clip=model.clip, training=False)
     return np.concatenate([predict(inner, np.asarray(clips), batch_size) for clips, _ in batches])
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import keras
 
 from keras_vidreg.zoo.build import build
@@ -68,9 +69,21 @@ def _weights_path(name, found, weights):
 
 def _fill(model, path):
     try:
+        # Keras reports what a file lacks, but not what it has beyond the model.
+        stored = _arrays(path)
+        if stored != len(model.weights):
+            raise ValueError(f"it has {stored} arrays, the model has {len(model.weights)}.")
         keras.saving.load_weights(model, path)
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"The weights {path} do not fit {model.name}: {error}") from error
+
+
+def _arrays(path):
+    """Number of weights in a file, without those of an optimizer."""
+    names = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+    return sum(not name.startswith("optimizer/") for name in names)
 
 
 def _head_variables(model):

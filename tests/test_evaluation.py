@@ -1,0 +1,156 @@
+"""Evaluation: accuracies, views, label names, smoothness, pictures, published entries."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tiny
+
+import keras_vidreg as kv
+from keras_vidreg import evaluation
+from keras_vidreg.evaluation.evaluate import predict
+from keras_vidreg.evaluation.plot import principal_components
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    return tiny.make_videos(tmp_path_factory.mktemp("videos") / "all")
+
+
+@pytest.fixture
+def bright():
+    """A classifier that knows light from dark without training."""
+    inputs = keras.Input((None, None, None, 3))
+    x = keras.layers.GlobalAveragePooling3D(name="features")(inputs)
+    outputs = keras.layers.Dense(3, name="logits")(x)
+    clip = kv.data.Clip(frames=4, fps=None, size=16, resize=20)
+    model = kv.models.VideoClassifier(
+        inputs, outputs, labels=["light", "neither", "dark"], clip=clip, features="features"
+    )
+    kernel = np.zeros((3, 3), "float32")
+    kernel[:, 0] = 8
+    model.get_layer("logits").set_weights([kernel, np.array([-12, -20, 0], "float32")])
+    return model
+
+
+@pytest.mark.parametrize("views", ["1x1", "2x3"])
+def test_labels_are_matched_by_name(bright, videos, views):
+    source = kv.data.folder(videos)
+    result = evaluation.evaluate(bright, source, views=views, batch_size=3, verbose=False)
+    assert result.top1 == 1.0 and result.top5 == 1.0 and result.clips == 8 and result.skipped == 0
+    assert result.confusion.tolist() == [[4, 0, 0], [0, 0, 0], [0, 0, 4]]
+    assert result.per_class == {"light": 1.0, "dark": 1.0}
+    assert 0 < result.loss < 0.1
+    assert json.loads(json.dumps(result.to_dict()))["top1"] == 1.0
+
+
+def test_wrong_answers_are_counted(bright, tmp_path):
+    videos = tiny.make_videos(tmp_path / "videos", per_class=2)
+    (videos / "dark" / "0.mkv").rename(videos / "light" / "really_dark.mkv")
+    (videos / "dark" / "broken.mkv").write_bytes(b"no video")
+    source = kv.data.folder(videos)
+    with pytest.warns(UserWarning, match="broken"):
+        result = evaluation.evaluate(bright, source, top=(1, 2, 3), verbose=False)
+    assert result.top == {1: 0.75, 2: 1.0, 3: 1.0}
+    assert result.confusion.tolist() == [[2, 0, 1], [0, 0, 0], [0, 0, 1]]
+    assert result.clips == 4 and result.skipped == 1
+
+
+def test_views_are_averaged_as_probabilities(bright, videos):
+    source = kv.data.folder(videos).select([0, 5])
+    result = evaluation.evaluate(bright, source, views="2x2", verbose=False)
+    expected = []
+    for path, label, _ in source:
+        views = kv.data.read_views(path, bright.clip, "2x2")
+        logits = bright.predict_on_batch(views).astype("float64")
+        scores = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+        expected.append(-np.log(scores.mean(0)[bright.labels.index(source.labels[label])]))
+    assert result.loss == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+def test_unknown_labels_are_an_error(bright, videos):
+    records = kv.data.folder(videos).records
+    source = kv.data.VideoSource(records, labels=("gloomy", "light"))
+    with pytest.raises(ValueError, match=r"does not know the labels \['gloomy'\]"):
+        evaluation.evaluate(bright, source, verbose=False)
+
+
+def test_predict_keeps_the_order_and_the_number(bright):
+    clips = np.random.default_rng(0).random((5, 2, 8, 8, 3), dtype="float32")
+    whole = bright.predict_on_batch(clips)
+    np.testing.assert_allclose(predict(bright, clips, 2), whole, rtol=1e-5)
+
+
+def test_path_smoothness():
+    t = np.arange(10.0)
+    line = np.stack([t, 2 * t], axis=-1)[None]  # (1, 10, 2)
+    assert evaluation.path_smoothness(line) == pytest.approx(0, abs=1e-9)
+    zigzag = np.stack([t % 2, 0 * t], axis=-1)[None]
+    assert evaluation.path_smoothness(zigzag) == pytest.approx(2)
+    noise = np.random.default_rng(0).normal(size=(50, 20, 64))
+    assert evaluation.path_smoothness(noise) == pytest.approx(3**0.5, rel=0.02)
+    with pytest.raises(ValueError, match="frames >= 3"):
+        evaluation.path_smoothness(np.zeros((1, 2, 4)))
+
+
+def test_embeddings_of_a_source(videos):
+    builder, arguments = tiny.recipe().model()
+    model = kv.zoo.build(builder, arguments, labels=["dark", "light"], clip=tiny.CLIP)
+    source = kv.data.folder(videos).subset(3)
+    z = evaluation.embeddings(model, source, batch_size=2)
+    assert z.shape == (3, 6, 8)
+    assert evaluation.smoothness(model, source) == pytest.approx(
+        evaluation.path_smoothness(z), rel=1e-4
+    )
+
+
+def test_principal_components():
+    rng = np.random.default_rng(0)
+    plane = rng.normal(size=(40, 6, 2)) * [5, 1]  # (clips, N, 2)
+    turned, _ = np.linalg.qr(rng.normal(size=(7, 7)))
+    points = principal_components(plane @ turned[:2] + 3)
+    for axis in range(2):
+        a, b = points[..., axis].ravel(), (plane[..., axis] - plane[..., axis].mean()).ravel()
+        assert abs(np.corrcoef(a, b)[0, 1]) > 0.95
+
+
+def test_plot_embedding_paths(tmp_path):
+    pytest.importorskip("matplotlib")
+    rng = np.random.default_rng(0)
+    paths = {"without": rng.normal(size=(3, 5, 4)), "with": rng.normal(size=(3, 5, 6))}
+    file = evaluation.plot_embedding_paths(paths, tmp_path / "new" / "paths.png", ["a", "b", "a"])
+    assert file.read_bytes().startswith(b"\x89PNG")
+    assert [p.name for p in file.parent.iterdir()] == ["paths.png"]
+
+
+def test_publish_a_run(videos, tmp_path):
+    source = kv.data.folder(videos)
+    runs = {}
+    for name, weight in (("with", 0.1), ("without", 0)):
+        recipe = kv.training.override(tiny.recipe(epochs=2), [f"grw.weight={weight}"])
+        runs[name] = tmp_path / name
+        kv.training.train(recipe, source, out=runs[name], verbose=False)
+    entry = evaluation.publish(
+        runs["with"], tmp_path / "zoo", "tiny_published", source, summary="A test.", data="greys",
+        licence="Apache-2.0", train_command="keras-vidreg train ...",
+        evaluate_command="keras-vidreg evaluate ...", without=runs["without"],
+        comparison=[{"weight": 0, "accuracy": 0.5}], notes="## Limits\n\nNone.",
+    )  # fmt: skip
+    assert sorted(p.name for p in entry.iterdir()) == [
+        "card.md", "model.weights.h5", "preset.json", "training.json", "without_grw.weights.h5",
+    ]  # fmt: skip
+    assert [p.name for p in entry.parent.iterdir()] == ["tiny_published"]
+    model = kv.zoo.load(entry)
+    result = evaluation.evaluate(model, source, verbose=False)
+    assert kv.zoo.preset(entry).accuracy == {"test": pytest.approx(result.top1, abs=1e-4)}
+    card = kv.zoo.card(entry)
+    assert f"| top-1 accuracy, test | {result.top1:.2%} |" in card
+    assert "| weight | accuracy |" in card and "## Limits" in card
+    log = json.loads((entry / "training.json").read_text())
+    assert log["test"]["clips"] == 8 and log["recipe"]["grw"]["weight"] == 0.1
+    with pytest.raises(ValueError, match="not finished"):
+        evaluation.publish(
+            tmp_path / "none", tmp_path, "x", source, summary="", data="", licence="",
+            train_command="", evaluate_command="",
+        )  # fmt: skip
