@@ -1,6 +1,6 @@
 """Accuracy with and without GRW smoothing: trains every combination and prints a table.
 
-    python benchmarks/grw_accuracy.py airplanes --clips 250 --weights 0 0.3 --seeds 0 1 2 --split test
+    python benchmarks/grw_accuracy.py airplanes --clips 250 --weights 0 0.3 --seeds 0 1 2
 
 One line of JSON per run is appended to OUT/results.jsonl; a run that is there already is not
 repeated, so an interrupted table goes on where it stopped.

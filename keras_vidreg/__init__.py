@@ -6,6 +6,7 @@ choose_backend()
 
 from keras_vidreg import (  # noqa: E402  (Keras must be imported after the choice of its backend)
     data,
+    evaluation,
     layers,
     losses,
     models,
@@ -15,4 +16,4 @@ from keras_vidreg import (  # noqa: E402  (Keras must be imported after the choi
 
 __version__ = "0.1.0"
 
-__all__ = ["data", "layers", "losses", "models", "training", "zoo"]
+__all__ = ["data", "evaluation", "layers", "losses", "models", "training", "zoo"]

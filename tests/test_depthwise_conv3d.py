@@ -135,8 +135,12 @@ def test_in_a_model_of_unknown_size(compiled):
 
 def test_bias_activation_and_config():
     layer = DepthwiseConv3D(
-        (3, 1, 1), padding="causal", activation="relu", bias_initializer="ones",
-        depthwise_initializer="zeros", depthwise_regularizer="l2",
+        (3, 1, 1),
+        padding="causal",
+        activation="relu",
+        bias_initializer="ones",
+        depthwise_initializer="zeros",
+        depthwise_regularizer="l2",
     )
     y = layer(np.ones((1, 2, 2, 2, 3), "float32"))
     np.testing.assert_allclose(ops.convert_to_numpy(y), 1.0)

@@ -77,12 +77,10 @@ def _shifted_views(x, kernel_size, strides, padding, dilation):
     batch, time, height, width, channels = sizes
     (st, sh, sw) = strides
     # (B, T / st, st, H / sh, sh, W / sw, sw, C)
-    x = ops.reshape(
-        x, (-1, time // st, st, height // sh, sh, width // sw, sw, channels)
-    )
+    x = ops.reshape(x, (-1, time // st, st, height // sh, sh, width // sw, sw, channels))
     for tap in itertools.product(*map(range, kernel_size)):
-        first, phase = zip(*(divmod(i * d, s) for i, d, s in zip(tap, dilation, strides)))
-        (t, h, w), (pt, ph, pw) = first, phase
+        steps = zip(tap, dilation, strides, strict=True)
+        (t, pt), (h, ph), (w, pw) = (divmod(i * d, s) for i, d, s in steps)
         nt, nh, nw = counts
         yield x[:, t : t + nt, pt, h : h + nh, ph, w : w + nw, pw]
 
@@ -117,14 +115,16 @@ def _jax_depthwise_function():
         views = _shifted_views(wide, kernel.shape[:3], strides, padding, dilation)
         products = tuple(view.astype("float32") * cotangent for view in views)
         zeros = (jax.numpy.float32(0),) * len(products)
-        sums = jax.lax.reduce(
-            products, zeros, lambda a, b: tuple(x + y for x, y in zip(a, b)), (0, 1, 2, 3)
-        )
+        sums = jax.lax.reduce(products, zeros, _add_pairwise, (0, 1, 2, 3))
         gradient = jax.numpy.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
         return *pull_back(cotangent), gradient
 
     depthwise.defvjp(forward, backward)
     return depthwise
+
+
+def _add_pairwise(a, b):
+    return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
 def _depthwise_torch(x, kernel, strides, padding, dilation):
@@ -230,3 +230,14 @@ def _average_pool_torch(frames, size, stride):
         inside = F.pad(torch.ones_like(x[:1, :1]), padding)
         y = F.avg_pool2d(F.pad(x, padding), size, stride) / F.avg_pool2d(inside, size, stride)
     return y.permute(0, 2, 3, 1)
+
+
+def seed_global_state(seed):
+    """Seed the random numbers that no variable of a model holds: Keras's dropout on PyTorch.
+
+    (`keras.utils.set_random_seed` would do too, but makes TensorFlow optimise its graphs again.)
+    """
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.manual_seed(seed)

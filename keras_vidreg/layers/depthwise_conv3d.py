@@ -160,12 +160,15 @@ class DepthwiseConv3D(keras.layers.Layer):
             "depthwise_constraint": keras.constraints.serialize,
             "bias_constraint": keras.constraints.serialize,
         }
-        plain = (
-            "kernel_size strides padding depth_multiplier data_format dilation_rate use_bias"
-        ).split()
         return {
             **super().get_config(),
-            **{name: getattr(self, name) for name in plain},
+            "kernel_size": self.kernel_size,
+            "strides": self.strides,
+            "padding": self.padding,
+            "depth_multiplier": self.depth_multiplier,
+            "data_format": self.data_format,
+            "dilation_rate": self.dilation_rate,
+            "use_bias": self.use_bias,
             **{name: to_config(getattr(self, name)) for name, to_config in serialize.items()},
         }
 

@@ -31,8 +31,8 @@ def grw_classifier(
     logits.
 
     Args:
-        backbone: a `VideoClassifier`, whose head is dropped, or a Keras model from `(B, T, H, W, 3)`
-            to `(B, T, h, w, C)` or `(B, T, C)`. Its weights are shared, not copied.
+        backbone: a `VideoClassifier`, whose head is dropped, or a Keras model from
+            `(B, T, H, W, 3)` to `(B, T, h, w, C)` or `(B, T, C)`. Its weights are shared.
         window: frames per smoothing window, T in the paper.
         embed_dim: size of the embeddings, K.
         depth: number of attention layers.

@@ -6,6 +6,7 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from keras_vidreg.layers._lowering import seed_global_state
 from keras_vidreg.training import checkpoint
 
 
@@ -25,8 +26,7 @@ class EpochSeed(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.batches.set_epoch(epoch)
-        # Dropout on PyTorch draws from the backend's global state, which no checkpoint holds.
-        keras.utils.set_random_seed((self.seed * 1_000_003 + epoch + 1) % 2**32)
+        seed_global_state((self.seed * 1_000_003 + epoch + 1) % 2**32)
 
 
 class Checkpoint(keras.callbacks.Callback):
