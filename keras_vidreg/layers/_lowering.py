@@ -128,30 +128,73 @@ def _add_pairwise(a, b):
 
 
 def _depthwise_torch(x, kernel, strides, padding, dilation):
-    """One native convolution on the permuted view of the channels-last tensor, without a copy.
+    """Native convolutions on permuted views of the channels-last tensor, without a copy.
+
+    Folding frames into the batch, or space into one axis, lets a 2D kernel do the work: its
+    gradient is several times faster than the 3D one's. Where no gradient is wanted, one 3D
+    convolution is the fastest.
+    """
+    import torch
+
+    kt, kh, kw, channels, multiplier = kernel.shape
+    batch, time, height, width, _ = x.shape
+    weight = kernel.permute(3, 4, 0, 1, 2).reshape(channels * multiplier, 1, kt, kh, kw)
+    in_time = kt > 1 or strides[0] > 1
+    in_space = (kh, kw) != (1, 1) or strides[1:] != (1, 1)
+    if in_time and not in_space:
+        y = _torch_conv(
+            x.reshape(batch, time, height * width, channels).permute(0, 3, 1, 2),
+            weight[..., 0],
+            (strides[0], 1),
+            (padding[0], (0, 0)),
+            (dilation[0], 1),
+        )  # (B, C * M, T', H * W)
+        return y.permute(0, 2, 3, 1).reshape(batch, -1, height, width, channels * multiplier)
+    if in_time and not torch.is_grad_enabled():
+        y = _torch_conv(x.permute(0, 4, 1, 2, 3), weight, strides, padding, dilation)
+        return y.permute(0, 2, 3, 4, 1)
+    frames = x.reshape(-1, height, width, channels).permute(0, 3, 1, 2)  # (B * T, C, H, W)
+    steps = []
+    for i in range(kt):
+        y = _torch_conv(frames, weight[:, :, i], strides[1:], padding[1:], dilation[1:])
+        y = y.permute(0, 2, 3, 1)
+        steps.append(y.reshape(batch, time, *y.shape[1:]))
+    return _sum_over_time(steps, strides[0], padding[0], dilation[0])
+
+
+def _torch_conv(x, weight, strides, padding, dilation):
+    """A native depthwise convolution of a channels-first view, in two or three dimensions.
 
     Native padding is symmetric. Where `before < after`, zero taps in front of the kernel make up
     the difference; where `before > after` (causal), the surplus outputs are computed and cut off.
     """
     import torch.nn.functional as F
 
-    kt, kh, kw, channels, multiplier = kernel.shape
-    weight = kernel.permute(3, 4, 0, 1, 2).reshape(channels * multiplier, 1, kt, kh, kw)
-    grow, pad, keep = [], [], []
+    front, pad, keep = [], [], [slice(None), slice(None)]
     for size, k, s, d, (before, after) in zip(
-        x.shape[1:4], (kt, kh, kw), strides, dilation, padding, strict=True
+        x.shape[2:], weight.shape[2:], strides, dilation, padding, strict=True
     ):
-        front = -(-max(after - before, 0) // d)
-        grow += [(front, 0)]
-        pad += [before + front * d]
-        keep += [(size + before + after - (k - 1) * d - 1) // s + 1]
-    if any(front for front, _ in grow):
-        weight = F.pad(weight, [n for pair in reversed(grow) for n in pair])
-    y = F.conv3d(
-        x.permute(0, 4, 1, 2, 3), weight, None, strides, pad, dilation, channels
-    )  # (B, C * M, T', H', W')
-    t, h, w = keep
-    return y.permute(0, 2, 3, 4, 1)[:, :t, :h, :w]
+        front.append(-(-max(after - before, 0) // d))
+        pad.append(before + front[-1] * d)
+        keep.append(slice((size + before + after - (k - 1) * d - 1) // s + 1))
+    if any(front):
+        weight = F.pad(weight, [n for zeros in reversed(front) for n in (zeros, 0)])
+    convolve = F.conv2d if x.ndim == 4 else F.conv3d
+    return convolve(x, weight, None, strides, pad, dilation, x.shape[1])[tuple(keep)]
+
+
+def _sum_over_time(steps, stride, padding, dilation):
+    """`y[t] = sum_i steps[i][t * stride + i * dilation - before]`, zero outside of the clip."""
+    if len(steps) == 1 and stride == 1:
+        return steps[0]
+    time = steps[0].shape[1]
+    count = (time + sum(padding) - (len(steps) - 1) * dilation - 1) // stride + 1
+    total = 0
+    for i, y in enumerate(steps):
+        y = ops.pad(y, [(0, 0), padding, (0, 0), (0, 0), (0, 0)])
+        start = i * dilation
+        total = total + y[:, start : start + (count - 1) * stride + 1 : stride]
+    return total
 
 
 def _depthwise_tensorflow(x, kernel, strides, padding, dilation):
