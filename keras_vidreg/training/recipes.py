@@ -207,7 +207,7 @@ RECIPES = {
             backbone=_A0,
             head=Head(embed_dim=128, depth=2, heads=4, mlp_dim=256),
             grw=GRW(weight=0.01, alpha=0.5, window=5),
-            epochs=16,
+            epochs=12,
             batch_size=25,
             learning_rate=2e-3,
             warmup_epochs=1,
