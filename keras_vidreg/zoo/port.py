@@ -16,12 +16,15 @@ class Layout:
         ignored: pattern of foreign keys that hold no weights, such as counters.
         canonical: from a foreign key to the form that `key` gives.
         prepare: from the foreign state dict to one with a single array per variable of ours.
+        absent: pattern of paths of our variables that the implementation lacks and that are zero
+            in its network.
         outputs_first: whether kernels are stored (outputs, inputs, *size), as PyTorch does, and
             not (*size, inputs, outputs).
     """
 
     key: Callable
     ignored: str = r"$."  # matches nothing
+    absent: str = r"$."
     canonical: Callable = lambda key: key
     prepare: Callable = lambda state_dict: state_dict
     outputs_first: bool = False
@@ -58,16 +61,18 @@ def port_weights(model, state_dict, layout):
     found, missing, problems = [], [], []
     for variable in model.weights:
         key = layout.key(variable.path, model)
-        if key not in arrays:
+        if re.search(layout.absent, variable.path):
+            found.append((variable, np.zeros(variable.shape)))
+        elif key not in arrays:
             missing.append(f"{key} (for {variable.path})")
-            continue
-        value = _to_keras(np.asarray(arrays.pop(key)), variable.path, layout)
-        if not _splits_into(value.shape, variable.shape):
-            problems.append(f"{key}: shape {value.shape}, wanted {tuple(variable.shape)}")
-        elif not np.isfinite(value).all():
-            problems.append(f"{key}: holds numbers that are not finite")
         else:
-            found.append((variable, value.reshape(variable.shape)))
+            value = _to_keras(np.asarray(arrays.pop(key)), variable.path, layout)
+            if not _splits_into(value.shape, variable.shape):
+                problems.append(f"{key}: shape {value.shape}, wanted {tuple(variable.shape)}")
+            elif not np.isfinite(value).all():
+                problems.append(f"{key}: holds numbers that are not finite")
+            else:
+                found.append((variable, value.reshape(variable.shape)))
     report = {"missing": missing, "left over": sorted(arrays), "unfit": problems}
     if any(report.values()):
         raise ValueError(
