@@ -91,10 +91,10 @@ def _depthwise_jax(x, kernel, strides, padding, dilation):
 
 @functools.cache
 def _jax_depthwise_function():
-    """The shifted form with a gradient of its own.
+    """The shifted form with gradients of its own.
 
-    Left to itself, JAX writes the gradient of the kernel as one reduction per tap, and each reads
-    the whole input again. Here all taps are the outputs of a single reduction.
+    Left to itself, JAX writes the gradient of the input as a scatter per tap, and that of the
+    kernel as one reduction per tap, each of which reads the whole input again.
     """
     import jax
 
@@ -107,20 +107,50 @@ def _jax_depthwise_function():
 
     def backward(strides, padding, dilation, saved, cotangent):
         x, kernel = saved
-        _, pull_back = jax.vjp(
-            lambda x: _depthwise_shifted(x, kernel, strides, padding, dilation), x
-        )
-        multiplier = kernel.shape[-1]
-        wide = ops.repeat(x, multiplier, axis=-1) if multiplier > 1 else x
-        views = _shifted_views(wide, kernel.shape[:3], strides, padding, dilation)
+        dx = _shifted_input_gradient(cotangent, kernel, x.shape, strides, padding, dilation)
+        if kernel.shape[-1] > 1:
+            x = ops.repeat(x, kernel.shape[-1], axis=-1)
+        views = _shifted_views(x, kernel.shape[:3], strides, padding, dilation)
         products = tuple(view.astype("float32") * cotangent for view in views)
         zeros = (jax.numpy.float32(0),) * len(products)
-        sums = jax.lax.reduce(products, zeros, _add_pairwise, (0, 1, 2, 3))
-        gradient = jax.numpy.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
-        return *pull_back(cotangent), gradient
+        sums = jax.lax.reduce(products, zeros, _add_pairwise, (0, 1, 2, 3))  # all taps in one pass
+        return dx, jax.numpy.stack(sums).reshape(kernel.shape).astype(kernel.dtype)
 
     depthwise.defvjp(forward, backward)
     return depthwise
+
+
+def _shifted_input_gradient(cotangent, kernel, shape, strides, padding, dilation):
+    """The transpose of `_depthwise_shifted`: for each phase of the input, the taps that read it."""
+    taps = kernel.shape[:3]
+    weights = ops.reshape(kernel, (*taps, -1))
+    sizes = shape[1:4]
+    padded = [n + sum(pair) for n, pair in zip(sizes, padding, strict=True)]
+    counts = [-(-n // s) for n, s in zip(padded, strides, strict=True)]
+    reach = [(k - 1) * d // s for k, d, s in zip(taps, dilation, strides, strict=True)]
+    margins = [
+        (r, max(n - length, 0))
+        for r, n, length in zip(reach, counts, cotangent.shape[1:4], strict=True)
+    ]
+    cotangent = ops.pad(cotangent, [(0, 0), *margins, (0, 0)])
+    phases = dict.fromkeys(itertools.product(*map(range, strides)), 0)
+    for tap in itertools.product(*map(range, taps)):
+        steps = zip(tap, dilation, strides, strict=True)
+        shifts, phase = zip(*(divmod(i * d, s) for i, d, s in steps), strict=True)
+        window = tuple(
+            slice(r - shift, r - shift + n)
+            for r, shift, n in zip(reach, shifts, counts, strict=True)
+        )
+        phases[phase] = phases[phase] + cotangent[(slice(None), *window)] * weights[tap]
+    zeros = ops.zeros((shape[0], *counts, weights.shape[-1]), cotangent.dtype)
+    gradient = ops.stack([zeros + part for part in phases.values()])
+    gradient = ops.reshape(gradient, (*strides, *zeros.shape))  # (st, sh, sw, B, t, h, w, C * M)
+    gradient = ops.transpose(gradient, (3, 4, 0, 5, 1, 6, 2, 7))
+    gradient = ops.reshape(
+        gradient, (-1, *(n * s for n, s in zip(counts, strides, strict=True)), *kernel.shape[3:])
+    )
+    inside = (slice(pair[0], pair[0] + n) for n, pair in zip(sizes, padding, strict=True))
+    return ops.sum(gradient[(slice(None), *inside)], axis=-1)  # over the multiplier
 
 
 def _add_pairwise(a, b):
