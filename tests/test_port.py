@@ -1,13 +1,12 @@
 """Ported synthetic weights against the outputs of the implementations they were written for."""
 
-import functools
-import importlib.util
 import json
 import pathlib
 
 import keras
 import numpy as np
 import pytest
+import recipe
 
 import keras_vidreg as kv
 
@@ -22,14 +21,6 @@ LAYOUTS = {
 FIXTURES = sorted(
     path.stem for path in GOLDEN.glob("*.json") if not path.stem.startswith("grw_loss")
 )
-
-
-@functools.cache
-def recipe():
-    spec = importlib.util.spec_from_file_location("recipe", GOLDEN / "recipe.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def build(facts):
@@ -52,8 +43,8 @@ def build(facts):
 
 
 def golden_state(facts):
-    state = recipe().fill_state(facts["state"], gain=facts["gain"])
-    assert recipe().state_digest(state) == facts["state_sha256"]
+    state = recipe.fill_state(facts["state"], gain=facts["gain"])
+    assert recipe.state_digest(state) == facts["state_sha256"]
     return state
 
 
@@ -77,7 +68,7 @@ def test_golden(fixture):
         if "same_as" in entry:  # the logits after a chunk are those of the clip up to its end
             continue
         shape = entry["shape_bthwc"]
-        video = recipe().video(*shape[:4], seed=entry["seed"])
+        video = recipe.video(*shape[:4], seed=entry["seed"])
         got = network.predict_on_batch(video)
         wanted = entry["output"]
         if facts["family"] == "tf_movinet_stream":
@@ -102,7 +93,7 @@ def test_causal_model_gives_the_stream_s_logits():
     model = build(facts)
     kv.zoo.port_weights(model, golden_state(facts), "movinet_pytorch")
     entry = facts["inputs"]["clip"]
-    video = recipe().video(*entry["shape_bthwc"][:4], seed=entry["seed"])
+    video = recipe.video(*entry["shape_bthwc"][:4], seed=entry["seed"])
     for name in ("frames", "chunks"):
         ends = np.cumsum(facts["inputs"][name]["chunks"])
         chunk = len(ends) // 2
