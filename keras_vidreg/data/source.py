@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from keras_vidreg.data.batches import Batches
 from keras_vidreg.data.read import VideoMemory
 
 
@@ -118,8 +119,6 @@ class VideoSource:
 
     def batches(self, n, **options):
         """Grain dataset of (video (n, T, H, W, 3) float32, label (n,) int32); see `Batches`."""
-        from keras_vidreg.data.batches import Batches
-
         return Batches(self, n, **options)
 
     def _relative(self, path):

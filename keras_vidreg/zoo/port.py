@@ -1,33 +1,10 @@
 """Copy the weights of another implementation into one of our models."""
 
-import dataclasses
 import re
-from collections.abc import Callable
 
 import numpy as np
 
-
-@dataclasses.dataclass(frozen=True)
-class Layout:
-    """How another implementation names and stores what we have.
-
-    Args:
-        key: from the path of one of our variables, and the model, to the foreign key.
-        ignored: pattern of foreign keys that hold no weights, such as counters.
-        canonical: from a foreign key to the form that `key` gives.
-        prepare: from the foreign state dict to one with a single array per variable of ours.
-        absent: pattern of paths of our variables that the implementation lacks and that are zero
-            in its network.
-        outputs_first: whether kernels are stored (outputs, inputs, *size), as PyTorch does, and
-            not (*size, inputs, outputs).
-    """
-
-    key: Callable
-    ignored: str = r"$."  # matches nothing
-    absent: str = r"$."
-    canonical: Callable = lambda key: key
-    prepare: Callable = lambda state_dict: state_dict
-    outputs_first: bool = False
+from keras_vidreg.zoo.layouts import LAYOUTS
 
 
 def port_weights(model, state_dict, layout):
@@ -50,8 +27,6 @@ def port_weights(model, state_dict, layout):
     >>> model = kv.models.movinet("a0")
     >>> kv.zoo.port_weights(model, state_dict, "movinet_pytorch")
     """
-    from keras_vidreg.zoo.layouts import LAYOUTS
-
     if layout not in LAYOUTS:
         raise ValueError(
             f"`layout` must be one of {', '.join(LAYOUTS)}. Received: layout={layout!r}"

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
+from keras_vidreg.zoo.layouts.layout import Layout
 from keras_vidreg.zoo.layouts.movinet_pytorch import COUNTERS, movinet_key
-from keras_vidreg.zoo.port import Layout
 
 HEAD = {
     "embedding": "video_backbone._encoder.classifier",

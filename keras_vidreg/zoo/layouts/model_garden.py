@@ -2,7 +2,7 @@
 
 import re
 
-from keras_vidreg.zoo.port import Layout
+from keras_vidreg.zoo.layouts.layout import Layout
 
 MODULES = {
     "stem": "stem/stem",
