@@ -284,7 +284,7 @@ class TestSource:
 
 def test_example_clips_are_of_the_test_split(mesh):
     paths = sorted(EXAMPLES.glob("*.mp4"))
-    assert len(paths) == 6
+    assert len(paths) == 12
     for path in paths:
         label, number = path.stem.split("_")
         index = clips.LABELS.index(label) + 3 * int(number)

@@ -1,4 +1,4 @@
-"""Make the example clips: the first two of each class of the airplanes test split, as H.264."""
+"""Make the example clips: the first four of each class of the airplanes test split, as H.264."""
 
 import pathlib
 
@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_vidreg.data._airplane_clips import FPS, LABELS, render_clip
 
-PER_CLASS = 2
+PER_CLASS = 4
 
 
 def write(path, frames):
