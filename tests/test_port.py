@@ -18,9 +18,7 @@ LAYOUTS = {
     "tf_movinet_stream": "model_garden",
     "grw": "grw_smoothing",
 }
-FIXTURES = sorted(
-    path.stem for path in GOLDEN.glob("*.json") if not path.stem.startswith("grw_loss")
-)
+FIXTURES = sorted(path.stem for path in GOLDEN.glob("*.npz"))
 
 
 def build(facts):
