@@ -140,6 +140,92 @@ def test_what_does_not_fit_is_listed_and_nothing_changes(change):
         np.testing.assert_array_equal(old, new.numpy())
 
 
+@pytest.mark.parametrize(
+    "make, layout, path, key",
+    [
+        (
+            lambda: kv.models.slowfast(101), "pytorchvideo",
+            "fast_res4_block22_conv2/kernel",
+            "blocks.3.multipathway_blocks.1.res_blocks.22.branch2.conv_b.weight",
+        ),
+        (
+            lambda: kv.models.slowfast(101), "pytorchvideo", "lateral_res4_norm/moving_variance",
+            "blocks.3.multipathway_fusion.norm.running_var",
+        ),
+        (lambda: kv.models.slowfast(50), "pytorchvideo", "logits/bias", "blocks.6.proj.bias"),
+        (
+            lambda: kv.models.csn(101, interaction="reduced"), "pytorchvideo",
+            "res3_block0_skip_norm/gamma", "blocks.2.res_blocks.0.branch1_norm.weight",
+        ),
+        (
+            lambda: kv.models.csn(152, interaction="reduced"), "mmaction2",
+            "res4_block35_conv2/kernel", "backbone.layer3.35.conv2.0.conv.weight",
+        ),
+        (
+            lambda: kv.models.slowfast(50, lateral_norm=False, to_end=False), "mmaction2",
+            "lateral_stem_conv/kernel", "backbone.slow_path.conv1_lateral.conv.weight",
+        ),
+        (
+            lambda: kv.models.slowfast(50), "mmaction2",
+            "fast_res5_block0_skip_norm/beta", "backbone.fast_path.layer4.0.downsample.bn.bias",
+        ),
+        (
+            lambda: kv.models.slowfast(50, alpha=8), "slowfast",
+            "lateral_res3_conv/kernel", "s3_fuse.conv_f2s.weight",
+        ),
+        (
+            lambda: kv.models.resnet3d_rs(101), "model_garden",
+            "res5_block0_skip_conv/kernel", "bottleneck_block3d_30/conv3d/kernel",
+        ),
+    ],
+)  # fmt: skip
+def test_keys_of_networks_without_a_fixture(make, layout, path, key):
+    """Facts of the implementations; all keys of a model differ."""
+    with keras.StatelessScope(initialize_variables=False):  # weights without values
+        model = make()
+    layout = kv.zoo.layouts.LAYOUTS[layout]
+    keys = {weight.path: layout.key(weight.path, model) for weight in model.weights}
+    assert keys[path] == key
+    assert len(set(keys.values())) == len(keys)
+
+
+def test_epsilon_of_the_implementation_is_made_up_for():
+    """PyTorchVideo's CSN adds 1e-5 to the variance, our layers 1e-3."""
+    model = kv.models.csn(50, interaction="reduced", labels=2, width=4)
+    layout = kv.zoo.layouts.LAYOUTS["pytorchvideo"]
+    state = {}
+    for weight in model.weights:
+        shape = tuple(weight.shape)
+        if weight.path.endswith("kernel"):  # outputs and inputs first
+            size, (inputs, outputs) = shape[:-2], shape[-2:]
+            shape = (inputs, 1, *size) if outputs == 1 else (outputs, inputs, *size)
+        state[layout.key(weight.path, model)] = np.full(shape, 0.25, "float32")
+    kv.zoo.port_weights(model, state, "pytorchvideo")
+    norm = model.get_layer("res4_block0_norm2")
+    np.testing.assert_allclose(norm.moving_variance.numpy() + norm.epsilon, 0.25 + 1e-5, 1e-6)
+    np.testing.assert_array_equal(norm.moving_mean.numpy(), 0.25)
+
+
+def test_features_of_mmaction2_s_slowfast_change_places():
+    layout = kv.zoo.layouts.LAYOUTS["mmaction2"]
+    arrays = layout.prepare(
+        {
+            "backbone.fast_path.layer4.0.downsample.conv.weight": np.zeros((2, 1, 1, 1, 1)),
+            "cls_head.fc_cls.weight": np.array([[0, 1, 2, 3, 4, 5]]),  # 0 and 1 are the fast ones
+        }
+    )
+    np.testing.assert_array_equal(arrays["cls_head.fc_cls.weight"], [[2, 3, 4, 5, 0, 1]])
+
+
+def test_layout_of_other_models():
+    model = kv.models.slowonly(18, labels=2, width=4)
+    for layout in ("movinet_pytorch", "grw_smoothing"):
+        with pytest.raises(ValueError, match="missing"):
+            kv.zoo.port_weights(model, {}, layout)
+    with pytest.raises(ValueError, match="no place.*stem_conv/conv"):
+        kv.zoo.port_weights(kv.models.movinet(labels=2), {}, "slowfast")
+
+
 def test_unknown_layout():
     with pytest.raises(ValueError, match="movinet_pytorch"):
         kv.zoo.port_weights(kv.models.movinet(labels=2), {}, "caffe")
