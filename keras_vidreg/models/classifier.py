@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_vidreg.data import Clip, prepare, read_clip
 from keras_vidreg.models.parts import layers_of
+from keras_vidreg.models.record import Record
 
 EMBEDDINGS = "grw_smoothing"  # the layer whose output a GRW classifier smooths
 
@@ -41,6 +42,7 @@ class VideoClassifier(keras.Model):
         self._labels = label_names(labels)
         self._clip = clip
         self._features = features
+        self._record = None  # builders fill it in
         if len(self._labels) != outputs.shape[-1]:
             raise ValueError(
                 f"`labels` must name every output. Received {len(self._labels)} labels for "
@@ -189,12 +191,13 @@ class VideoClassifier(keras.Model):
             "labels": list(self.labels),
             "clip": dataclasses.asdict(self.clip),
             "features": self._features,
+            "record": self._record and dataclasses.asdict(self._record),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         network = keras.Model.from_config(config["network"], custom_objects=custom_objects)
-        return cls(
+        model = cls(
             network.inputs[0],
             network.outputs[0],
             labels=config["labels"],
@@ -202,6 +205,9 @@ class VideoClassifier(keras.Model):
             features=config["features"],
             name=network.name,
         )
+        if config.get("record"):
+            model._record = Record(**config["record"])
+        return model
 
 
 def label_names(labels):

@@ -3,6 +3,7 @@
 import keras
 
 from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.record import recorded
 from keras_vidreg.models.resnet3d import (
     STAGES,
     ResNet3D,
@@ -15,6 +16,7 @@ from keras_vidreg.models.resnet3d import (
 CLIP = kinetics_clip(32, 15)  # every other frame of 30 in a second
 
 
+@recorded
 def csn(
     depth=50,
     *,

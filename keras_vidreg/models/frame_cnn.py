@@ -9,6 +9,7 @@ from keras_vidreg.data import Clip
 from keras_vidreg.layers import DepthwiseConv3D, PerFrame, TemporalShift
 from keras_vidreg.models.classifier import VideoClassifier, label_names
 from keras_vidreg.models.movinet import multiple_of_8
+from keras_vidreg.models.record import recorded
 
 STEM = 16  # channels
 RE, HS = "relu", "hard_swish"
@@ -72,6 +73,7 @@ ARCHITECTURES = {
 }
 
 
+@recorded
 def frame_cnn(
     variant="mobilenet_v3_small",
     *,

@@ -4,10 +4,12 @@ import keras
 
 from keras_vidreg.layers import GRWSmoothing, PerFrame, TemporalPosition
 from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.record import recorded
 
 NORM_EPSILON = 1e-5
 
 
+@recorded
 def grw_classifier(
     backbone,
     *,

@@ -14,6 +14,7 @@ from keras_vidreg.layers import (
 )
 from keras_vidreg.layers.squeeze_excite3d import linear_gate
 from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.record import recorded
 
 HIDDEN_UNITS = 2048
 NORM_EPSILON = 1e-3
@@ -155,6 +156,7 @@ ARCHITECTURES = {
 STRIDES = (2, 2, 2, 1, 2)
 
 
+@recorded
 def movinet(variant="a0", *, causal=False, labels=600, dropout=0.2, clip=None, name=None):
     """MoViNet, a family of small 3D networks found by architecture search.
 

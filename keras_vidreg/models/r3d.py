@@ -4,6 +4,7 @@ import keras
 
 from keras_vidreg.data import Clip
 from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.record import recorded
 from keras_vidreg.models.resnet3d import STAGES, ResNet3D, check_depth, head, stage_table
 
 CLIP = Clip(
@@ -16,6 +17,7 @@ CLIP = Clip(
 )
 
 
+@recorded
 def r3d(
     depth=18,
     *,

@@ -3,12 +3,14 @@
 import keras
 
 from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.record import recorded
 from keras_vidreg.models.resnet3d import STAGES, ResNet3D, head, kinetics_clip, stage_table
 
 TIMES = (1, 1, 3, 3)  # temporal kernel sizes in res2 to res5
 CLIP = kinetics_clip(8, 30 / 8)  # every eighth frame of 30 in a second
 
 
+@recorded
 def slowonly(
     depth=50,
     *,

@@ -3,6 +3,7 @@
 import functools
 
 from keras_vidreg import layers, models
+from keras_vidreg.models.record import LAYERS, record
 
 BUILDERS = {
     "csn": models.csn,
@@ -41,14 +42,18 @@ def build(builder, arguments, *, labels, clip):
     """
     if builder not in BUILDERS:
         raise ValueError(f"There is no builder {builder!r}; there are {sorted(BUILDERS)}.")
+    stated = arguments
     arguments = dict(arguments)
     if isinstance(arguments.get("backbone"), dict):
         backbone = dict(arguments["backbone"])
         arguments["backbone"] = build(backbone.pop("builder"), backbone, labels=1, clip=clip)
-    for role in ("regularizer", "drop"):
+    for role in LAYERS:
         if isinstance(arguments.get(role), (str, dict)):
             arguments[role] = _layer_factory(role, arguments[role])
-    return BUILDERS[builder](**arguments, labels=labels, clip=clip)
+    model = BUILDERS[builder](**arguments, labels=labels, clip=clip)
+    if model._record is None:  # a builder of the caller's own
+        model._record = record(builder, stated)
+    return model
 
 
 def _layer_factory(role, settings):

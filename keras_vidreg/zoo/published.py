@@ -1,8 +1,6 @@
 """Published weights: fetched, checked and converted once, then kept as an entry of one's own."""
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 from filelock import FileLock
@@ -16,6 +14,7 @@ from keras_vidreg.zoo.preset import Preset, write_json, write_text
 from keras_vidreg.zoo.source_card import source_card
 from keras_vidreg.zoo.sources import SOURCES
 from keras_vidreg.zoo.weights import save_weights, sha256
+from keras_vidreg.zoo.whole_folder import whole_folder
 
 CONVERTER = 1  # counts up when a conversion gives other weights or another preset
 MANIFEST = "manifest.json"
@@ -66,7 +65,7 @@ def convert(file, name, out, layout=None):
     Args:
         file: The file, or the folder or prefix of a TensorFlow checkpoint. Nothing in it is run.
         name: The published entry whose network it is for, such as `"movinet_a0_grw"`.
-        out: Folder to write; one that is there is replaced as a whole.
+        out: Folder to write; one that is there is replaced, if it holds nothing else.
         layout: How its keys are named, where that differs from the entry's file.
 
     Returns:
@@ -93,10 +92,7 @@ def convert(file, name, out, layout=None):
         port_weights(model, arrays, layout or source.layout)
     except ValueError as error:
         raise ValueError(f"{file} is not a file of {name}. {error}") from error
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(f".{out.name}.part-{os.getpid()}")
-    part.mkdir()
-    try:
+    with whole_folder(out) as part:
         digest = save_weights(model, part / "model.weights.h5")
         preset = Preset(
             name=name,
@@ -121,10 +117,6 @@ def convert(file, name, out, layout=None):
                 "layout": layout or source.layout,
             },
         )
-        shutil.rmtree(out, ignore_errors=True)
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return out
 
 
