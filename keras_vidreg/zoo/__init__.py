@@ -6,6 +6,7 @@ from keras_vidreg.zoo.port import port_weights
 from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.published import convert
 from keras_vidreg.zoo.registry import card, folder, is_here, names, preset, trained_here
+from keras_vidreg.zoo.save import save
 from keras_vidreg.zoo.sources import SOURCES
 from keras_vidreg.zoo.weights import save_weights, save_weights_half
 
@@ -22,6 +23,7 @@ __all__ = [
     "names",
     "port_weights",
     "preset",
+    "save",
     "save_weights",
     "save_weights_half",
     "trained_here",

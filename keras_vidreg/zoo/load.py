@@ -1,5 +1,6 @@
 """From a name to a model that is ready to predict or to fine-tune."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 
@@ -53,10 +54,12 @@ def load(name, *, labels=None, weights="default", **overrides):
     path = _weights_path(name, found, weights)
     if model.labels == found.labels:
         _fill(model, path)
-        return model
-    source = build(found.builder, arguments, labels=found.labels, clip=found.clip)
-    _fill(source, path)
-    _copy_all_but_head(source, model)
+    else:
+        source = build(found.builder, arguments, labels=found.labels, clip=found.clip)
+        _fill(source, path)
+        _copy_all_but_head(source, model)
+    if weights == "default":
+        model._record = dataclasses.replace(model._record, origin=found.name)
     return model
 
 
@@ -106,10 +109,17 @@ def _fill(model, path):
 
 
 def _arrays(path):
-    """Number of weights in a file, without those of an optimizer."""
+    """Number of weights in a file, without those of an optimizer, and without links out of it."""
     names = []
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"its array {name} stands in another file.")
+            names.append(name)
+
     with h5py.File(path) as file:
-        file.visititems(lambda name, item: names.append(name) if hasattr(item, "shape") else None)
+        file.visititems(note)
     return sum(not name.startswith("optimizer/") for name in names)
 
 

@@ -2,10 +2,14 @@
 
 import dataclasses
 import json
+import math
 import os
 from pathlib import Path
 
 from keras_vidreg.data import Clip
+from keras_vidreg.models.record import LAYERS
+
+INNER = ("backbone", *LAYERS)  # arguments that may be dicts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,10 @@ class Preset:
         data: What it was trained on.
         licence: Licence of the weights.
         accuracy: Measured accuracies, `{"test": 0.93}`.
+        parameters: Number of trainable parameters, or `None`.
+        flops: Multiply-adds for one clip, or `None`.
+        logits: What the model says of the clip of `zoo/check_input.py`; empty where that was not
+            recorded.
 
     Raises:
         ValueError: When a file does not hold such a preset; the message names the field.
@@ -45,6 +53,9 @@ class Preset:
     data: str = ""
     licence: str = ""
     accuracy: dict = dataclasses.field(default_factory=dict)
+    parameters: int | None = None
+    flops: int | None = None
+    logits: tuple = ()
 
     def __post_init__(self):
         for field, kind in {
@@ -67,11 +78,30 @@ class Preset:
                 "Preset field `weights` must be a file name in the preset's own folder. "
                 f"Received: {self.weights!r}"
             )
+        _check_arguments(self.arguments)
+        for field in ("parameters", "flops"):
+            value = getattr(self, field)
+            if value is not None and (not _is_number(value) or value <= 0):
+                raise ValueError(f"Preset field `{field}` must be above 0. Received: {value!r}")
+        if not all(map(_is_number, self.accuracy.values())):
+            raise ValueError(
+                f"Preset field `accuracy` must hold finite numbers. Received: {self.accuracy}"
+            )
+        logits = self.logits
+        if not isinstance(logits, list | tuple) or not all(map(_is_number, logits)):
+            raise ValueError("Preset field `logits` must be a list of finite numbers.")
+        if logits and len(logits) != len(self.labels):
+            raise ValueError(
+                "Preset field `logits` must have one number for every label. "
+                f"Received: {len(logits)} for {len(self.labels)} labels"
+            )
+        object.__setattr__(self, "logits", tuple(logits))
 
     def to_dict(self):
         """The preset as a dict of JSON values."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {**values, "labels": list(self.labels), "clip": self.clip.to_dict()}
+        lists = {"labels": list(self.labels), "logits": list(self.logits)}
+        return {**values, **lists, "clip": self.clip.to_dict()}
 
     @classmethod
     def from_dict(cls, values):
@@ -106,6 +136,29 @@ class Preset:
     def write(self, path):
         """Write a `preset.json`, whole or not at all."""
         write_json(path, self.to_dict())
+
+
+def _check_arguments(arguments):
+    """Builders are given plain values only: a dict elsewhere could name any class of Keras."""
+    for name, value in arguments.items():
+        if name in INNER and isinstance(value, dict):
+            _check_arguments(value)
+        elif not _is_plain(value):
+            raise ValueError(
+                f"Preset field `arguments` must hold plain values. Received: {name}={value!r}"
+            )
+
+
+def _is_plain(value):
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, str | bool) or _is_number(value)
+
+
+def _is_number(value):
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def write_json(path, values):

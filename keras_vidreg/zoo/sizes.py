@@ -1,0 +1,40 @@
+"""How large a network is and how much it computes, without computing or allocating anything."""
+
+import dataclasses
+import math
+
+import keras
+
+from keras_vidreg.models.flops import flops
+from keras_vidreg.zoo.build import build
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """Of a network for one kind of clip.
+
+    Args:
+        parameters: Number of trainable parameters.
+        flops: Multiply-adds for one clip, as `kv.models.flops` counts them, or `None` where a
+            layer has no rule.
+        shapes: Shapes of all weights, in their order.
+    """
+
+    parameters: int
+    flops: int | None
+    shapes: tuple
+
+
+def sizes(builder, arguments, *, labels, clip):
+    """The `Sizes` of what `kv.zoo.build` makes of these arguments."""
+    with keras.StatelessScope(initialize_variables=False):
+        model = build(builder, arguments, labels=labels, clip=clip)
+        try:
+            operations = flops(model)
+        except ValueError:  # a layer of the caller's own
+            operations = None
+    return Sizes(
+        sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        operations,
+        tuple(tuple(weight.shape) for weight in model.weights),
+    )
