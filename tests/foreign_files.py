@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import zipfile
 
 import numpy as np
@@ -118,7 +119,7 @@ def block(entries, compression=0):
 
 def write_bundle(prefix, values, compression=0, **changes):
     """A TensorFlow checkpoint of float32 arrays; `changes` replaces fields of the first one."""
-    entries, data = [(b"", message((1, 1)))], b""
+    entries, data = [(b"", message((1, 1)))], bytearray()
     for number, (key, value) in enumerate(sorted(values.items())):
         axes = message(*((2, message((1, n))) for n in value.shape))
         facts = {"kind": 1, "shape": axes, "shard": 0, "offset": len(data), "size": value.nbytes}
@@ -134,3 +135,35 @@ def write_bundle(prefix, values, compression=0, **changes):
         content + index + footer.ljust(40, b"\0") + magic
     )
     prefix.with_name(f"{prefix.name}.data-00000-of-00001").write_bytes(data)
+
+
+def text2(value):
+    """The operation that pushes a text or bytes of Python 2."""
+    value = value if isinstance(value, bytes) else value.encode()
+    head = b"U" + bytes([len(value)]) if len(value) < 256 else b"T" + struct.pack("<I", len(value))
+    return head + value
+
+
+def array2(value):
+    """The operations with which Python 2 pickles an array of float32."""
+    kind = name("numpy", "dtype") + b"(" + text2("f4") + b"K\0K\1tR(K\3" + text2("<")
+    kind += b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tb"
+    empty = name("numpy.core.multiarray", "_reconstruct") + b"(" + name("numpy", "ndarray")
+    empty += b"K\0\x85" + text2("b") + b"tR"
+    return empty + b"(K\1" + plain(value.shape) + kind + b"\x89" + text2(value.tobytes()) + b"tb"
+
+
+def caffe2(arrays):
+    """A file as Python 2 and Caffe2 wrote it: a pickle of `{"blobs": {name: array}}`."""
+    pairs = b"".join(text2(key) + array2(np.asarray(value, "<f4")) for key, value in arrays.items())
+    return PROTO + b"}" + text2("blobs") + b"}(" + pairs + b"us."
+
+
+def tar_gz(path, *members, level=1):
+    """A `.tar.gz` of pairs of name, or `TarInfo`, and bytes."""
+    with tarfile.open(path, "w:gz", compresslevel=level) as archive:
+        for member, data in members:
+            info = member if isinstance(member, tarfile.TarInfo) else tarfile.TarInfo(member)
+            info.size = info.size or len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return path

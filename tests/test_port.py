@@ -212,7 +212,8 @@ def test_features_of_mmaction2_s_slowfast_change_places():
         {
             "backbone.fast_path.layer4.0.downsample.conv.weight": np.zeros((2, 1, 1, 1, 1)),
             "cls_head.fc_cls.weight": np.array([[0, 1, 2, 3, 4, 5]]),  # 0 and 1 are the fast ones
-        }
+        },
+        None,
     )
     np.testing.assert_array_equal(arrays["cls_head.fc_cls.weight"], [[2, 3, 4, 5, 0, 1]])
 

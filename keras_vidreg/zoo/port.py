@@ -35,7 +35,7 @@ def port_weights(model, state_dict, layout):
             f"`layout` must be one of {', '.join(LAYOUTS)}. Received: layout={layout!r}"
         )
     layout = LAYOUTS[layout]
-    arrays = _canonical_arrays(state_dict, layout)
+    arrays = canonical_arrays(state_dict, layout, model)
     corrections = _variance_corrections(model, layout)
     found, missing, problems = [], [], []
     for variable in model.weights:
@@ -67,9 +67,10 @@ def port_weights(model, state_dict, layout):
         variable.assign(value)
 
 
-def _canonical_arrays(state_dict, layout):
+def canonical_arrays(state_dict, layout, model):
+    """The arrays of a foreign state dict under the names that the layout gives our variables."""
     arrays = {}
-    for key, value in layout.prepare(state_dict).items():
+    for key, value in layout.prepare(state_dict, model).items():
         if re.search(layout.ignored, key):
             continue
         name = layout.canonical(key)

@@ -63,7 +63,8 @@ def convert(file, name, out, layout=None):
     Every key must be used, every shape must agree and every number must be finite.
 
     Args:
-        file: The file, or the folder or prefix of a TensorFlow checkpoint. Nothing in it is run.
+        file: The file, or the folder, archive or prefix of a TensorFlow checkpoint. Nothing in it
+            is run.
         name: The published entry whose network it is for, such as `"movinet_a0_grw"`.
         out: Folder to write; one that is there is replaced, if it holds nothing else.
         layout: How its keys are named, where that differs from the entry's file.
@@ -126,12 +127,6 @@ def _fetch(source):
         raise ValueError(
             f"No address of the weights of {source.name} is known. {source.notes}".strip()
             + " Pass `weights=` a file of yours, or None for random weights."
-        )
-    if source.container != "torch":
-        raise ValueError(
-            f"The file of {source.name} ({source.url}) is a {source.container} file, whose names "
-            f"are not those of the layout {source.layout!r}: it cannot be converted yet. Pass "
-            "`weights=` a file of that layout."
         )
     if source.repo:
         return fetch_from_hub(source.repo, source.filename, source.revision, sha256=source.sha256)

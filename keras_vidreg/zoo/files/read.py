@@ -12,11 +12,13 @@ from keras_vidreg.zoo.files.npz import read_npz
 from keras_vidreg.zoo.files.safe_zip import SafeZip
 from keras_vidreg.zoo.files.safetensors import is_safetensors, read_safetensors
 from keras_vidreg.zoo.files.state import PREFER, find_state
+from keras_vidreg.zoo.files.tar_checkpoint import unpacked_checkpoint
 from keras_vidreg.zoo.files.tensor_bundle import find_prefix, read_tensor_bundle
 from keras_vidreg.zoo.files.torch_stream import read_pickle_stream
 from keras_vidreg.zoo.files.torch_zip import is_torch_zip, read_torch_zip
 
 LIMIT = 4 * 2**30
+GZIP = b"\x1f\x8b"
 HEAD = 512
 DAMAGE = (
     TypeError, LookupError, AttributeError, ArithmeticError, EOFError, MemoryError, RuntimeError,
@@ -24,12 +26,11 @@ DAMAGE = (
 )  # fmt: skip
 FORMATS = (
     "files of torch.save, pickles of NumPy arrays, safetensors, .npz, and TensorFlow checkpoints "
-    "(their folder, or their name without .index)"
+    "(their folder, their name without .index, or a .tar.gz of the folder)"
 )
 OTHER_FORMATS = {
     b"version https://git-lfs": "is a pointer of Git LFS, not the file itself; run `git lfs pull`",
     b"\x89HDF": "is an HDF5 file; Keras weights are read with `kv.zoo.load(name, weights=FILE)`",
-    b"\x1f\x8b": "is compressed with gzip; unpack it first",
     b"BZh": "is compressed with bzip2; unpack it first",
     b"\xfd7zXZ": "is compressed with xz; unpack it first",
 }
@@ -59,7 +60,8 @@ def read_state_dict(path, *, prefer=PREFER, limit=LIMIT):
     PyTorch nor TensorFlow is needed. Checksums inside of files are those of zips only.
 
     Args:
-        path: A file; for a TensorFlow checkpoint its folder, its prefix, or its `.index`.
+        path: A file; for a TensorFlow checkpoint its folder, its prefix, its `.index`, or a
+            `.tar.gz` of the folder.
         prefer: Names of the entries that are taken for the weights if a file has several, the
             most wanted first.
         limit: Bytes that the content may have; nothing is read that exceeds it.
@@ -99,6 +101,9 @@ def _read(path, prefix, prefer, limit):
     if prefix is not None:
         return Checkpoint(*read_tensor_bundle(prefix, limit))
     head, size = _head(path), path.stat().st_size
+    if head.startswith(GZIP):
+        with unpacked_checkpoint(path, limit) as prefix:
+            return Checkpoint(*read_tensor_bundle(prefix, limit))
     if is_safetensors(head, size):
         return Checkpoint(*read_safetensors(path))
     if head.startswith(b"PK"):
@@ -126,7 +131,7 @@ def _check_kind(path, limit):
         raise ValueError(f"The file {path} has {size} bytes, more than limit={limit}.")
     if not head:
         raise ValueError(f"The file {path} is empty; fetch it again.")
-    if head.startswith((b"PK\x03\x04", b"\x80")) or is_safetensors(head, size):
+    if head.startswith((b"PK\x03\x04", b"\x80", GZIP)) or is_safetensors(head, size):
         return
     for start, sentence in OTHER_FORMATS.items():
         if head.startswith(start):

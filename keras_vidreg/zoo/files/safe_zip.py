@@ -6,6 +6,7 @@ import zipfile
 from keras_vidreg.zoo.files.errors import UnsafeFileError
 
 MAX_RATIO = 100
+LEADS_OUT = r"^[/\\]|^\w:|(^|[/\\])\.\.([/\\]|$)|\0"  # absolute, or with `..`
 FREE = 16 * 2**20  # members may be this much larger than `MAX_RATIO` allows
 
 
@@ -53,7 +54,7 @@ class SafeZip:
             raise UnsafeFileError("it has two members with the same name")
         for info in members:
             name = info.orig_filename
-            if re.search(r"^[/\\]|^\w:|(^|[/\\])\.\.([/\\]|$)|\0", name):
+            if re.search(LEADS_OUT, name):
                 raise UnsafeFileError(f"its member {name!r} leads out of the folder")
             if info.flag_bits & 1:
                 raise UnsafeFileError(f"its member {name!r} is encrypted")

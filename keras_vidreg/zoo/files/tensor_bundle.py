@@ -6,6 +6,7 @@ import re
 from keras_vidreg.zoo.files.decode import decode_shape
 from keras_vidreg.zoo.files.errors import UnsafeFileError
 from keras_vidreg.zoo.files.leveldb_table import read_table
+from keras_vidreg.zoo.files.object_graph import GRAPH, MAX_GRAPH, model_paths
 from keras_vidreg.zoo.files.protobuf import last_int, read_message
 
 DTYPES = {
@@ -48,8 +49,9 @@ def find_prefix(path):
 def read_tensor_bundle(prefix, limit):
     """The variables by their keys, and the names of what is no variable.
 
-    Keys are those of `tf.train.load_checkpoint` without `/.ATTRIBUTES/VARIABLE_VALUE`. Text and the
-    slots of optimizers are not read.
+    Keys are those of `tf.train.load_checkpoint` without `/.ATTRIBUTES/VARIABLE_VALUE`; variables of
+    a model that was saved as `model=` are named by their path in it, whatever else was saved. Text
+    and the slots of optimizers are not read.
 
     Args:
         prefix: Path without `.index`.
@@ -63,14 +65,14 @@ def read_tensor_bundle(prefix, limit):
     order = ">" if last_int(header, 2) else "<"
     paths = _shards(prefix, last_int(header, 1))
     left = min(limit, sum(path.stat().st_size for path in paths))
-    arrays, unread = {}, []
+    arrays, unread, names = {}, [], {}
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open(path, "rb")) for path in paths]
         for key, message in entries.items():
             name = key.decode("utf-8").removesuffix(VALUE)
             entry = read_message(message)
             code = DTYPES.get(last_int(entry, 1))
-            if code is None or SLOT in name:
+            if (code is None and name != GRAPH) or SLOT in name:
                 unread.append(name)
                 continue
             if 7 in entry:
@@ -79,13 +81,23 @@ def read_tensor_bundle(prefix, limit):
             left -= size
             if not 0 <= shard < len(files) or min(offset, size, left) < 0:
                 raise UnsafeFileError(f"the variable {name} is in no data file, or beyond limit")
+            if name == GRAPH and size > MAX_GRAPH:
+                raise UnsafeFileError(f"its graph of objects has more than {MAX_GRAPH} bytes")
             file = files[shard]
             file.seek(min(offset, paths[shard].stat().st_size))
+            data = file.read(size)
+            if name == GRAPH:
+                unread.append(name)
+                names = model_paths(data)
+                continue
             try:
-                arrays[name] = decode_shape(file.read(size), code, _shape(entry), order)
+                arrays[name] = decode_shape(data, code, _shape(entry), order)
             except ValueError as error:
                 raise ValueError(f"the variable {name}: {error}") from error
-    return arrays, {"unread": tuple(unread)}
+    renamed = {names.get(name, name): value for name, value in arrays.items()}
+    if len(renamed) < len(arrays):
+        raise ValueError("its graph of objects gives two variables the same name")
+    return renamed, {"unread": tuple(unread)}
 
 
 def _shape(entry):

@@ -35,7 +35,7 @@ def grw_key(path, model):
     return f"video_backbone._encoder.{movinet_key(path, model)}"
 
 
-def split_attention(state_dict):
+def split_attention(state_dict, model):
     """Queries, keys and values are stored in one array, one after the other."""
     arrays = {}
     for key, value in state_dict.items():

@@ -12,7 +12,8 @@ class Layout:
         key: from the path of one of our variables, and the model, to the foreign key.
         ignored: pattern of foreign keys that hold no weights, such as counters.
         canonical: from a foreign key to the form that `key` gives.
-        prepare: from the foreign state dict to one with a single array per variable of ours.
+        prepare: from the foreign state dict, and the model, to one with a single array per variable
+            of ours.
         absent: pattern of paths of our variables that the implementation lacks and that are zero
             in its network.
         outputs_first: whether kernels are stored (outputs, inputs, *size), as PyTorch does, and
@@ -25,6 +26,6 @@ class Layout:
     ignored: str = r"$."  # matches nothing
     absent: str = r"$."
     canonical: Callable = lambda key: key
-    prepare: Callable = lambda state_dict: state_dict
+    prepare: Callable = lambda state_dict, model: state_dict
     outputs_first: bool = False
     epsilon: Callable | None = None

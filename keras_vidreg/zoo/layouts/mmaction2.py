@@ -35,7 +35,7 @@ def _channel_separated(model):
     return any(isinstance(layer, DepthwiseConv3D) for layer in model.layers)
 
 
-def slow_features_first(state_dict):
+def slow_features_first(state_dict, model):
     """Its SlowFast classifies the fast pathway's features with the slow ones behind them."""
     fast = [
         np.shape(value)[0]

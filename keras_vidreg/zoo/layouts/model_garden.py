@@ -4,6 +4,7 @@ import re
 
 from keras_vidreg.zoo.layouts._paths import movinet_path
 from keras_vidreg.zoo.layouts.layout import Layout
+from keras_vidreg.zoo.layouts.model_garden_checkpoint import from_checkpoint
 from keras_vidreg.zoo.layouts.model_garden_resnet3d import resnet3d_rs_key
 
 MODULES = {
@@ -58,4 +59,9 @@ def canonical(key):
     return key
 
 
-MODEL_GARDEN = Layout(key=model_garden_key, canonical=canonical)
+def prepare(state_dict, model):
+    """Names of a checkpoint as names of the model, if the state dict has those."""
+    return from_checkpoint(state_dict, [model_garden_key(v.path, model) for v in model.weights])
+
+
+MODEL_GARDEN = Layout(key=model_garden_key, canonical=canonical, prepare=prepare)

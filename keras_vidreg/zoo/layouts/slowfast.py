@@ -2,6 +2,7 @@
 
 from keras_vidreg.zoo.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
 from keras_vidreg.zoo.layouts.layout import Layout
+from keras_vidreg.zoo.layouts.slowfast_caffe2 import from_caffe2
 
 
 def slowfast_key(path, model):
@@ -19,6 +20,15 @@ def slowfast_key(path, model):
     return f"{pathway}_res{at.block}.{branch}{'_bn' if at.norm else ''}.{at.leaf}"
 
 
+def prepare(state_dict, model):
+    """Names of Caffe2 as those of PySlowFast, if the state dict has those."""
+    return from_caffe2(state_dict, [slowfast_key(v.path, model) for v in model.weights])
+
+
 SLOWFAST = Layout(
-    key=slowfast_key, ignored=COUNTERS, outputs_first=True, epsilon=lambda model: 1e-5
+    key=slowfast_key,
+    ignored=COUNTERS,
+    prepare=prepare,
+    outputs_first=True,
+    epsilon=lambda model: 1e-5,
 )

@@ -109,8 +109,7 @@ PYSLOWFAST = {
 }
 CAFFE2 = {"container": "caffe2", "member": "blobs"}
 CAFFE2_NOTE = (
-    "A Caffe2 pickle: its names are not those of the layout; slowfast/utils/c2_model_loading.py "
-    "in PySlowFast says which is which."
+    "Written by Caffe2; slowfast/utils/c2_model_loading.py in PySlowFast says what its names mean."
 )
 MMACTION2 = {
     "publisher": "MMAction2",
