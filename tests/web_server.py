@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import http.server
+import json
 import threading
 import time
 
@@ -14,10 +15,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         path = self.path.partition("?")[0]
+        self.body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.log.append((self.command, path, dict(self.headers)))
-        self.server.pages.get(path, status(404))(self)
+        self.server.find(path)(self)
 
-    do_HEAD = do_GET
+    do_HEAD = do_POST = do_PUT = do_GET
 
     def start(self, code, headers):
         self.send_response(code)
@@ -42,6 +44,9 @@ class WebServer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.pages, self.log = {}, []
         self.url = f"http://127.0.0.1:{self.server_port}"
+
+    def find(self, path):
+        return self.pages.get(path, status(404))
 
     def handle_error(self, *_):
         """Quiet too: clients that hang up are what these tests are about."""
@@ -116,6 +121,11 @@ def status(code, body=b"no", **headers):
         handler.send(body)
 
     return page
+
+
+def reply(values, code=200, **headers):
+    """A page that gives JSON."""
+    return status(code, json.dumps(values).encode(), Content_Type="application/json", **headers)
 
 
 def redirect(to):

@@ -5,6 +5,7 @@ from keras_vidreg.zoo.load import load
 from keras_vidreg.zoo.port import port_weights
 from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.published import convert
+from keras_vidreg.zoo.push import push
 from keras_vidreg.zoo.registry import card, folder, is_here, names, preset, trained_here
 from keras_vidreg.zoo.save import save
 from keras_vidreg.zoo.sources import SOURCES
@@ -23,6 +24,7 @@ __all__ = [
     "names",
     "port_weights",
     "preset",
+    "push",
     "save",
     "save_weights",
     "save_weights_half",

@@ -95,13 +95,13 @@ def fetch_from_hub(repo, filename, revision=None, *, sha256=None, force=False, *
         if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", value) or ".." in value.split("/"):
             raise ValueError(f"`{name}` must be a plain relative path. Received: {value!r}")
     path = cache_folder("hub", repo.replace("/", "--"), *revision.split("/"), *filename.split("/"))
-    endpoint = os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+    endpoint = hub_endpoint()
 
     def address(revision):
         return f"{endpoint}/{repo}/resolve/{urllib.parse.quote(revision, safe='')}/{filename}"
 
     def obtain(part):
-        hub = _huggingface_hub()
+        hub = huggingface_hub_package()
         about = _ask_hub(hub, address(revision), repo, http)
         # Of this very commit, so that a download that goes on later stays with one version.
         url = address(about.commit_hash or revision)
@@ -112,7 +112,13 @@ def fetch_from_hub(repo, filename, revision=None, *, sha256=None, force=False, *
     return _once(path, address(revision), obtain, sha256, None, force)
 
 
-def _huggingface_hub():
+def hub_endpoint():
+    """Address of the Hub."""
+    return os.environ.get("HF_ENDPOINT", "https://huggingface.co").rstrip("/")
+
+
+def huggingface_hub_package():
+    """The package, or an `ImportError` that says how to get it."""
     try:
         import huggingface_hub.errors
         import huggingface_hub.utils

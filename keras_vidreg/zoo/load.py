@@ -8,6 +8,7 @@ import h5py
 import keras
 
 from keras_vidreg.zoo.build import build
+from keras_vidreg.zoo.hub import is_address, snapshot
 from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.published import convert
 from keras_vidreg.zoo.registry import folder, preset
@@ -20,7 +21,8 @@ def load(name, *, labels=None, weights="default", **overrides):
 
     Args:
         name: Name of a zoo entry (`kv.zoo.names()`), or the path of a folder that holds a
-            `preset.json`, such as the output folder of `keras-vidreg train`.
+            `preset.json`, such as the output folder of `keras-vidreg train` or of `kv.zoo.save`,
+            or a model on the Hugging Face Hub: `"hf://user/repo"` or `"hf://user/repo@revision"`.
         labels: Names (or number) of other classes: the model gets a new head for them, and
             keeps every other weight. `None` keeps the classes of the entry.
         weights: `"default"` for the weights of the entry, `None` for random ones, or the path
@@ -33,6 +35,7 @@ def load(name, *, labels=None, weights="default", **overrides):
         A `kv.models.VideoClassifier`, with `.labels` and `.clip` set.
 
     Raises:
+        FetchError: For files that are not here and cannot be fetched; says what to do.
         ValueError: For an unknown name, a damaged weights file, or weights that do not fit.
 
     Example:
@@ -45,6 +48,9 @@ def load(name, *, labels=None, weights="default", **overrides):
         with tempfile.TemporaryDirectory() as parent:
             converted = convert(weights, str(name), Path(parent, "converted"))
             return load(converted, labels=labels, **overrides)
+    origin = None
+    if is_address(name):
+        origin, name = str(name), snapshot(name)
     found = _published(name) if weights is None and str(name) in SOURCES else preset(name)
     arguments = {**found.arguments, **overrides}
     wanted = found.labels if labels is None else labels
@@ -59,7 +65,7 @@ def load(name, *, labels=None, weights="default", **overrides):
         _fill(source, path)
         _copy_all_but_head(source, model)
     if weights == "default":
-        model._record = dataclasses.replace(model._record, origin=found.name)
+        model._record = dataclasses.replace(model._record, origin=origin or found.name)
     return model
 
 

@@ -3,6 +3,8 @@
 import difflib
 from pathlib import Path
 
+from keras_vidreg.zoo.front_matter import without_front_matter
+from keras_vidreg.zoo.hub import is_address, snapshot
 from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.published import is_converted, obtain
 from keras_vidreg.zoo.source_card import source_card
@@ -42,12 +44,14 @@ def folder(name):
 
     Args:
         name: Name of a zoo entry, or the path of a folder that holds a `preset.json`, such as
-            the output folder of a training run.
+            the output folder of a training run, or `"hf://user/repo"`.
 
     Raises:
         FetchError: When published weights are not here and cannot be fetched.
         ValueError: When there is no such entry; the message lists the names that are close.
     """
+    if is_address(name):
+        return snapshot(name)
     for path in (root() / name, Path(name)):
         if (path / "preset.json").is_file():
             return path
@@ -72,7 +76,7 @@ def card(name):
     """The card of an entry (Markdown): what it is, how good it is, how it was made.
 
     Args:
-        name: Name of a zoo entry, or a folder.
+        name: Name of a zoo entry, or a folder, or `"hf://user/repo"`.
 
     Example:
     ```python
@@ -81,7 +85,7 @@ def card(name):
     """
     if str(name) in SOURCES:
         return source_card(SOURCES[str(name)])
-    path = folder(name) / "card.md"
+    path = folder(name) / ("README.md" if is_address(name) else "card.md")
     if not path.is_file():
         raise ValueError(f"The entry {name} has no card ({path} is missing).")
-    return path.read_text(encoding="utf-8")
+    return without_front_matter(path.read_text(encoding="utf-8"))
