@@ -2,15 +2,15 @@
 
 import argparse
 import csv
-import json
 import os
 import signal
 import sys
 from pathlib import Path
 
 from rich.console import Console
-from rich.markdown import Markdown
 from rich.table import Table
+
+from keras_vidreg.cli_zoo import add_zoo
 
 SOURCE_HELP = (
     "a folder with one sub-folder per class, a .csv table (path,label[,split]), or airplanes"
@@ -115,20 +115,7 @@ def _parser():
     frequency.add_argument("--json", metavar="FILE", help="write the numbers there too")
     frequency.set_defaults(run=_analyse_frequency)
 
-    zoo = commands.add_parser("zoo", help="models that come with the package")
-    actions = zoo.add_subparsers(required=True, metavar="ACTION")
-    actions.add_parser("list", help="all entries").set_defaults(run=_zoo_list)
-    show = actions.add_parser("show", help="the card of an entry")
-    show.add_argument("name")
-    show.set_defaults(run=_zoo_show)
-    convert = actions.add_parser("convert", help="a file in a published format to Keras weights")
-    convert.add_argument("file", metavar="FILE")
-    convert.add_argument(
-        "--model", required=True, metavar="NAME", help="published entry whose network it is for"
-    )
-    convert.add_argument("--layout", help="how its keys are named (that of the entry)")
-    convert.add_argument("--out", required=True, metavar="DIR")
-    convert.set_defaults(run=_zoo_convert)
+    add_zoo(commands)
     return parser
 
 
@@ -314,62 +301,6 @@ def _classify(arguments):
             table.add_row(label, f"{probability:.1%}")
         Console().print(table)
     return 1 if failed else 0
-
-
-def _zoo_list(arguments):
-    from keras_vidreg import zoo
-
-    columns = ("name", "input", "data", "measured here", "reported, %", "licence", "here")
-    table = Table(*columns, box=None)
-    for name in zoo.names():
-        table.add_row(name, *_zoo_row(name))
-    # Through a pipe nothing is cut off.
-    console = Console()
-    (console if console.is_terminal else Console(width=240)).print(table)
-
-
-def _zoo_row(name):
-    """What the list says of an entry, without fetching or building anything."""
-    from keras_vidreg import zoo
-
-    if name in zoo.SOURCES:
-        entry = zoo.SOURCES[name]
-        measured = "not measured here"
-        reported = f"{entry.accuracy['top1']:g}, {entry.publisher}" if entry.accuracy else ""
-    else:
-        entry = zoo.preset(name)
-        measured = ", ".join(f"{split} {value:.1%}" for split, value in entry.accuracy.items())
-        reported = ""
-    _, height, width, _ = entry.clip.shape
-    size = f"{entry.clip.frames} x {height} x {width}"
-    here = "yes" if zoo.is_here(name) else "no"
-    return size, entry.data, measured, reported, (entry.licence or "?").partition(".")[0], here
-
-
-def _zoo_convert(arguments):
-    from keras_vidreg import zoo
-
-    out = zoo.convert(arguments.file, arguments.model, arguments.out, arguments.layout)
-    print(f'{out}: all weights found, all shapes equal; kv.zoo.load("{out}") loads it')
-
-
-def _zoo_show(arguments):
-    from keras_vidreg import zoo
-
-    card = zoo.card(arguments.name)
-    console = Console()
-    # Through a pipe the card stays the Markdown that it is.
-    if console.is_terminal:
-        console.print(Markdown(card))
-    else:
-        print(card)
-    if arguments.name in zoo.SOURCES:
-        source = zoo.SOURCES[arguments.name]
-        labels, clip = source.label_names, source.clip
-    else:
-        preset = zoo.preset(arguments.name)
-        labels, clip = preset.labels, preset.clip
-    print(json.dumps({"labels": labels, "clip": clip.to_dict()}, ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ def test_pushed_and_loaded(hub, offline, tmp_path):
     assert card.startswith("# left or right\n") and f'kv.zoo.load("{ADDRESS}")\n' in card
 
     assert_same(model, kv.zoo.load(ADDRESS))
+    assert kv.zoo.verify(ADDRESS).error < 1e-5
     assert kv.zoo.card(ADDRESS) == card and kv.zoo.preset(ADDRESS).data == "a cat"
     fetched = [page for command, page, _ in hub.server.log if command == "GET"]
     assert sum("/storage/" in page for page in fetched) == 1  # the weights, once

@@ -7,15 +7,14 @@ import pathlib
 import h5py
 import numpy as np
 import pytest
-import recipe
 import tiny
 from keras import ops
 
 import keras_vidreg as kv
 from keras_vidreg.zoo import registry
+from keras_vidreg.zoo.check_input import noise
 from keras_vidreg.zoo.weights import sha256
 
-GOLDEN = pathlib.Path(__file__).parent / "golden"
 LIMIT = 16 * 1024 * 1024
 HEAD = {"embed_dim": 8, "depth": 1, "heads": 2, "mlp_dim": 8, "window": 3}
 
@@ -184,13 +183,13 @@ def test_every_entry(name):
     model = kv.zoo.load(name)
     assert model.labels == preset.labels
     # the same numbers on every backend
-    clip = recipe.video(1, *model.clip.shape[:3])
-    logits = model.predict_on_batch(clip)
-    recorded = json.loads((GOLDEN / "zoo_logits.json").read_text())[name]
-    np.testing.assert_allclose(logits[0], recorded, rtol=0, atol=1e-4)
+    verified = kv.zoo.verify(name)
+    assert verified.sha256 and verified.error < 2e-5
+    assert preset.parameters == sum(np.prod(w.shape) for w in model.trainable_weights)
+    assert preset.flops == kv.models.flops(model)
     if (folder / "without.weights.h5").is_file():
         twin = kv.zoo.load(name, weights=folder / "without.weights.h5")
-        assert not np.allclose(twin.predict_on_batch(clip), logits)
+        assert not np.allclose(twin.predict_on_batch(noise(twin.clip))[0], preset.logits)
 
 
 def test_demo(tmp_path, capsys):

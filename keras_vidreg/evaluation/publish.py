@@ -6,8 +6,10 @@ from pathlib import Path
 
 from keras_vidreg.evaluation.evaluate import evaluate
 from keras_vidreg.evaluation.smoothness import smoothness
+from keras_vidreg.zoo.check_input import logits_of
 from keras_vidreg.zoo.load import load
 from keras_vidreg.zoo.preset import Preset, write_json, write_text
+from keras_vidreg.zoo.sizes import sizes
 from keras_vidreg.zoo.weights import save_weights_half
 
 LIMIT = 16 * 1024 * 1024
@@ -77,6 +79,8 @@ def publish(
         if any(layer.name == "grw_smoothing" for layer in model.layers):
             result["smoothness"] = smoothness(model, source)
         result["data_sha256"] = source.digest()
+        size = sizes(found["builder"], found["arguments"], labels=model.labels, clip=model.clip)
+        found.update(parameters=size.parameters, flops=size.flops, logits=logits_of(model))
         found["accuracy"] = {split: round(result["top1"], 4)}
         preset = Preset.from_dict(found)
         preset.write(part / "preset.json")

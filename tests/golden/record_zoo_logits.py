@@ -1,24 +1,28 @@
-"""Record the logits of every zoo entry for a synthetic clip, to compare the backends with.
+"""Record logits and sizes of the zoo's entries in their presets, for `kv.zoo.verify` and `info`.
 
-KERAS_BACKEND=tensorflow python tests/golden/record_zoo_logits.py
+KERAS_BACKEND=tensorflow python tests/golden/record_zoo_logits.py [NAME ...]
 """
 
-import json
-import pathlib
-
-import recipe
+import dataclasses
+import sys
 
 import keras_vidreg as kv
+from keras_vidreg.zoo.check_input import logits_of
+from keras_vidreg.zoo.sizes import sizes
 
-HERE = pathlib.Path(__file__).parent
 
-
-def logits(name):
-    """Logits of one entry for its own kind of clip, filled with noise."""
-    model = kv.zoo.load(name)
-    return model.predict_on_batch(recipe.video(1, *model.clip.shape[:3]))[0]
+def record(name):
+    """Write what an entry says of the clip of noise, and how large it is, into its preset."""
+    preset = kv.zoo.preset(name)
+    found = sizes(preset.builder, preset.arguments, labels=preset.labels, clip=preset.clip)
+    dataclasses.replace(
+        preset,
+        logits=logits_of(kv.zoo.load(name)),
+        parameters=found.parameters,
+        flops=found.flops,
+    ).write(kv.zoo.folder(name) / "preset.json")
 
 
 if __name__ == "__main__":
-    recorded = {name: [float(x) for x in logits(name)] for name in kv.zoo.trained_here()}
-    (HERE / "zoo_logits.json").write_text(json.dumps(recorded, indent=1) + "\n")
+    for entry in sys.argv[1:] or kv.zoo.trained_here():
+        record(entry)
