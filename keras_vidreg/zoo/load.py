@@ -1,13 +1,12 @@
 """From a name to a model that is ready to predict or to fine-tune."""
 
 import dataclasses
+import functools
 import tempfile
 from pathlib import Path
 
-import h5py
-import keras
-
 from keras_vidreg.zoo.build import build
+from keras_vidreg.zoo.fill import build_filled
 from keras_vidreg.zoo.hub import is_address, snapshot
 from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.published import convert
@@ -54,16 +53,11 @@ def load(name, *, labels=None, weights="default", **overrides):
     found = _published(name) if weights is None and str(name) in SOURCES else preset(name)
     arguments = {**found.arguments, **overrides}
     wanted = found.labels if labels is None else labels
-    model = build(found.builder, arguments, labels=wanted, clip=found.clip)
+    make = functools.partial(build, found.builder, arguments, clip=found.clip)
     if weights is None:
-        return model
+        return make(labels=wanted)
     path = _weights_path(name, found, weights)
-    if model.labels == found.labels:
-        _fill(model, path)
-    else:
-        source = build(found.builder, arguments, labels=found.labels, clip=found.clip)
-        _fill(source, path)
-        _copy_all_but_head(source, model)
+    model = build_filled(lambda names: make(labels=names), path, wanted, found.labels)
     if weights == "default":
         model._record = dataclasses.replace(model._record, origin=origin or found.name)
     return model
@@ -101,49 +95,3 @@ def _weights_path(name, found, weights):
     if found.sha256 is not None:
         check_sha256(path, found.sha256)
     return path
-
-
-def _fill(model, path):
-    try:
-        # Keras reports what a file lacks, but not what it has beyond the model.
-        stored = _arrays(path)
-        if stored != len(model.weights):
-            raise ValueError(f"it has {stored} arrays, the model has {len(model.weights)}.")
-        keras.saving.load_weights(model, path)
-    except (ValueError, KeyError, OSError) as error:
-        raise ValueError(f"The weights {path} do not fit {model.name}: {error}") from error
-
-
-def _arrays(path):
-    """Number of weights in a file, without those of an optimizer, and without links out of it."""
-    names = []
-
-    def note(name, item):
-        if isinstance(item, h5py.Dataset):
-            if item.external or item.is_virtual:
-                raise ValueError(f"its array {name} stands in another file.")
-            names.append(name)
-
-    with h5py.File(path) as file:
-        file.visititems(note)
-    return sum(not name.startswith("optimizer/") for name in names)
-
-
-def _head_variables(model):
-    """Weights of the layer that gives the logits."""
-    for layer in reversed(model.layers):
-        if layer.weights:
-            return layer.weights
-    return []
-
-
-def _copy_all_but_head(source, target):
-    """Copy every weight that is not part of the head; their shapes must agree one by one."""
-    head = {id(v) for v in _head_variables(target)}
-    pairs = list(zip(source.weights, target.weights, strict=True))
-    unequal = [b.path for a, b in pairs if id(b) not in head and a.shape != b.shape]
-    if unequal:
-        raise ValueError(f"With other labels only the head may differ, but so do {unequal}.")
-    for a, b in pairs:
-        if id(b) not in head:
-            b.assign(a)

@@ -1,5 +1,6 @@
 """Published weights: fetched, checked and converted once, then kept as an entry of one's own."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.fetch import cache_folder, fetch, fetch_from_hub
 from keras_vidreg.zoo.files import read_state_dict
 from keras_vidreg.zoo.files.state import PREFER
+from keras_vidreg.zoo.fill import built
 from keras_vidreg.zoo.port import port_weights
 from keras_vidreg.zoo.preset import Preset, write_json, write_text
 from keras_vidreg.zoo.source_card import source_card
@@ -88,9 +90,9 @@ def convert(file, name, out, layout=None):
         )
     source, out = SOURCES[name], Path(out)
     arguments, labels, arrays = _content(source, file)
-    model = build(source.builder, arguments, labels=labels, clip=source.clip)
+    make = functools.partial(build, source.builder, arguments, labels=labels, clip=source.clip)
     try:
-        port_weights(model, arrays, layout or source.layout)
+        model = built(make, lambda model: port_weights(model, arrays, layout or source.layout))
     except ValueError as error:
         raise ValueError(f"{file} is not a file of {name}. {error}") from error
     with whole_folder(out) as part:

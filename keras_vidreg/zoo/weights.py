@@ -9,6 +9,8 @@ import h5py
 import keras
 import numpy as np
 
+PATH = "path"  # attribute of an array: which of the model's variables it is
+
 
 def sha256(path):
     """SHA-256 of a file, in hexadecimal."""
@@ -82,6 +84,7 @@ def _save(model, path, convert):
         full = Path(folder, "full.weights.h5")
         keras.saving.save_weights(model, full)
         with h5py.File(full) as source, h5py.File(part, "w") as target:
+            variables = _variables(model, source)
             target.attrs.update(source.attrs)
 
             def copy(name, item):
@@ -92,9 +95,39 @@ def _save(model, path, convert):
                     target.require_group(name).attrs.update(item.attrs)
                 else:
                     values = convert(name, item[()])
-                    target.create_dataset(name, data=values).attrs.update(item.attrs)
+                    array = target.create_dataset(name, data=values)
+                    array.attrs.update(item.attrs)
+                    if name in variables:
+                        array.attrs[PATH] = variables[name]
 
             source.visititems(copy)
     digest = sha256(part)
     os.replace(part, path)
     return digest
+
+
+def _variables(model, file):
+    """Which variable of the model each array of a file is: `{name of the array: path}`.
+
+    They are found by what they hold, so those that hold the same may change places. Empty if some
+    array is nowhere, or two variables have the same path.
+    """
+    names = {}
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset) and name.split("/")[0] != "optimizer":
+            names.setdefault(_content(item[()]), []).append(name)
+
+    file.visititems(note)
+    found = {}
+    for variable in model.weights:
+        same = names.get(_content(keras.ops.convert_to_numpy(variable)))
+        if not same:
+            return {}
+        found[same.pop()] = variable.path
+    return found if len(set(found.values())) == len(found) else {}
+
+
+def _content(values):
+    values = np.asarray(values)
+    return values.shape, values.dtype.str, hashlib.sha256(values.tobytes()).digest()

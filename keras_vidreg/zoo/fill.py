@@ -1,0 +1,136 @@
+"""Models that get their weights as they are built: no random ones are drawn first.
+
+Drawing them takes long on JAX, which compiles a program for every shape.
+"""
+
+import h5py
+import keras
+import numpy as np
+
+from keras_vidreg.models.classifier import label_names
+from keras_vidreg.zoo.weights import PATH
+
+
+def built(make, fill):
+    """Build a model and fill it.
+
+    Args:
+        make: Function that returns a new model.
+        fill: Function of the model that assigns values to its variables, to all or to some; the
+            others get what their initializer gives.
+
+    Returns:
+        The model.
+    """
+    with keras.StatelessScope() as scope:  # variables get their first value when it ends
+        model = make()
+        try:
+            fill(model)
+        except BaseException:
+            for variable in model.variables:
+                variable._initializer = _First(np.zeros(variable.shape, "u1"))
+            raise
+        firsts = []
+        for variable in model.variables:
+            value = scope.get_current_value(variable)
+            if value is not None:
+                variable._initializer = _First(value)
+                firsts.append(variable._initializer)
+    if not all(first.used for first in firsts):
+        raise RuntimeError("This version of Keras does not create variables as this code expects.")
+    return model
+
+
+class _First:
+    """The initializer of one variable."""
+
+    def __init__(self, value):
+        self.value, self.used = value, False
+
+    def __call__(self, shape, dtype=None):
+        self.used = True
+        return keras.ops.convert_to_tensor(self.value, dtype=dtype)
+
+
+def build_filled(make, path, labels, stored):
+    """Build a model and give it the weights of a file.
+
+    Args:
+        make: Function from labels to a new model.
+        path: The `.weights.h5` file.
+        labels: Names, or number, of the model's classes.
+        stored: Names of the classes that the file is for. If they are others, the layer that gives
+            the logits keeps random weights, and every other weight comes from the file.
+
+    Raises:
+        ValueError: When file and model do not fit.
+    """
+    filled = built(lambda: make(stored), lambda model: _fill(model, path))
+    if label_names(labels) == tuple(stored):
+        return filled
+    return built(lambda: make(labels), lambda model: _copy_all_but_head(filled, model))
+
+
+def _fill(model, path):
+    try:
+        with h5py.File(path) as file:
+            arrays = _arrays(file)
+            # Keras reports what a file lacks, but not what it has beyond the model.
+            if len(arrays) != len(model.weights):
+                raise ValueError(
+                    f"it has {len(arrays)} arrays, the model has {len(model.weights)}."
+                )
+            variables = {variable.path: variable for variable in model.weights}
+            if set(arrays) == set(variables):
+                for name, array in arrays.items():
+                    _check_shape(variables[name], array)
+                    variables[name].assign(array[()])
+                return
+        keras.saving.load_weights(model, path)
+    except (ValueError, KeyError, OSError) as error:
+        raise ValueError(f"The weights {path} do not fit {model.name}: {error}") from error
+
+
+def _arrays(file):
+    """The arrays of a file by the paths of the variables that they are, where it says so.
+
+    Those of an optimizer are left out, and links out of the file are refused.
+    """
+    found = {}
+
+    def note(name, item):
+        if isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"its array {name} stands in another file.")
+            if not name.startswith("optimizer/"):
+                found[item.attrs.get(PATH, item.name)] = item
+
+    file.visititems(note)
+    return found
+
+
+def _check_shape(variable, array):
+    if tuple(variable.shape) != array.shape:
+        raise ValueError(
+            f"{variable.path} has the shape {tuple(variable.shape)}, in the file {array.shape}."
+        )
+
+
+def _copy_all_but_head(source, target):
+    """Copy every weight that is not part of the head; their shapes must agree one by one."""
+    head = {id(v) for v in _head_variables(target)}
+    pairs = list(zip(source.weights, target.weights, strict=True))
+    unequal = [b.path for a, b in pairs if id(b) not in head and a.shape != b.shape]
+    if unequal:
+        raise ValueError(f"With other labels only the head may differ, but so do {unequal}.")
+    for a, b in pairs:
+        if id(b) not in head:
+            b.assign(a)
+
+
+def _head_variables(model):
+    """Weights of the layer that gives the logits."""
+    for layer in reversed(model.layers):
+        if layer.weights:
+            return layer.weights
+    return []
