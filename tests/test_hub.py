@@ -12,6 +12,7 @@ import keras_vidreg as kv
 from keras_vidreg.zoo.fetch import FetchError
 from keras_vidreg.zoo.hub import split_address
 
+pytestmark = pytest.mark.usefixtures("numpy_initializer")
 ADDRESS = "hf://cat/left-or-right"
 REPO = "cat/left-or-right"
 FILES = {".gitattributes", "README.md", "model.weights.h5", "preset.json"}

@@ -12,6 +12,8 @@ from keras_vidreg.zoo.sizes import sizes
 from keras_vidreg.zoo.sources.published_sizes import published_sizes
 from keras_vidreg.zoo.weights import sha256
 
+pytestmark = pytest.mark.usefixtures("numpy_initializer")
+
 
 @pytest.fixture
 def saved(tmp_path, monkeypatch):
@@ -104,7 +106,8 @@ def test_facts_of_a_folder(saved):
     assert found.size_mb == round((saved / "model.weights.h5").stat().st_size / 1e6, 1)
 
 
-def test_list(capsys):
+def test_list(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert main(["zoo", "list"]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
     rows = {row.split()[0]: row for row in rows}
