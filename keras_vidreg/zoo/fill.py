@@ -3,6 +3,8 @@
 Drawing them takes long on JAX, which compiles a program for every shape.
 """
 
+import warnings
+
 import h5py
 import keras
 import numpy as np
@@ -86,9 +88,20 @@ def _fill(model, path):
                     _check_shape(variables[name], array)
                     variables[name].assign(array[()])
                 return
-        keras.saving.load_weights(model, path)
+        _load_by_keras(model, path)
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"The weights {path} do not fit {model.name}: {error}") from error
+
+
+def _load_by_keras(model, path):
+    """Keras's own way; what it only warns of is an error here: a layer that stays as it was."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        keras.saving.load_weights(model, path)
+    for warning in caught:
+        if "Skipping nested container" in str(warning.message):
+            raise ValueError(str(warning.message))
+        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
 def _arrays(file):
