@@ -54,6 +54,10 @@ _GATE = (
     "Newer code of the Model Garden computes the gate of squeeze-and-excitation as relu6(x + 3) / "
     "6; the weights were made with clip(0.2 x + 0.5, 0, 1), which is used here."
 )
+_K400 = (
+    "The Model Garden's files for Kinetics-400 are left out: they are reported to hold these weights "
+    "(https://github.com/tensorflow/models/issues/13566)."
+)
 _CONVERTED = "Converted from the Model Garden's checkpoint; its accuracy is the one reported there."
 
 
@@ -91,7 +95,7 @@ def _tensorflow(variant, causal, top1, top5, size_mb, alone, notes):
         accuracy={"top1": top1, "top5": top5},
         views=ONE_VIEW,
         references=MOVINET_REFERENCES,
-        notes=_notes(notes, _GATE if causal else ""),
+        notes=_notes(notes, _GATE if causal else _K400),
         **MODEL_GARDEN,
         **KINETICS_600,
     )
