@@ -55,8 +55,8 @@ _GATE = (
     "6; the weights were made with clip(0.2 x + 0.5, 0, 1), which is used here."
 )
 _K400 = (
-    "The Model Garden's files for Kinetics-400 are left out: they are reported to hold these weights "
-    "(https://github.com/tensorflow/models/issues/13566)."
+    "The Model Garden's files for Kinetics-400 are left out: they are reported to hold these "
+    "weights (https://github.com/tensorflow/models/issues/13566)."
 )
 _CONVERTED = "Converted from the Model Garden's checkpoint; its accuracy is the one reported there."
 
