@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import keras_vidreg as kv
-from keras_vidreg.zoo import save_weights, weights
+from keras_vidreg.zoo import fill, save_weights, weights
 from keras_vidreg.zoo.fill import build_filled, built
+from keras_vidreg.zoo.sizes import sizes
 
 LABELS = ("a", "b")
 CLIP = kv.data.Clip(frames=2, fps=None, size=8, resize=8)
@@ -127,3 +128,19 @@ def test_variables_that_are_not_filled_are_initialized():
     np.testing.assert_array_equal(found["logits/bias"], bias)
     assert np.std(found["logits/kernel"]) > 0
     assert np.isfinite(model.predict_on_batch(np.zeros((1, 2, 8, 8, 3), "float32"))).all()
+
+
+def test_another_way_of_making_variables(tmp_path, monkeypatch):
+    model = random_values()
+    path = tmp_path / "x.weights.h5"
+    save_weights(model, path)
+    zeros = keras.initializers.Zeros()
+    monkeypatch.setattr(fill._First, "__call__", lambda self, *arguments, **_: zeros(*arguments))
+    same_bits(build_filled(make, path, LABELS, LABELS), arrays(model))
+
+
+def test_sizes_leave_no_variables_to_be_drawn(nothing_drawn):
+    found = sizes("slowonly", {"depth": 18, "width": 4}, labels=LABELS, clip=CLIP)
+    assert 0 < found.parameters < sum(map(np.prod, found.shapes))  # not the moving statistics
+    with keras.StatelessScope():  # gives values to whatever has none
+        pass

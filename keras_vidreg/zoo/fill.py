@@ -37,9 +37,10 @@ def built(make, fill):
             value = scope.get_current_value(variable)
             if value is not None:
                 variable._initializer = _First(value)
-                firsts.append(variable._initializer)
-    if not all(first.used for first in firsts):
-        raise RuntimeError("This version of Keras does not create variables as this code expects.")
+                firsts.append((variable, variable._initializer))
+    for variable, first in firsts:
+        if not first.used:  # by a version of Keras that makes variables in another way
+            variable.assign(first.value)
     return model
 
 

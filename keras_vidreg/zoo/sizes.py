@@ -1,9 +1,11 @@
 """How large a network is and how much it computes, without computing or allocating anything."""
 
+import contextlib
 import dataclasses
 import math
 
 import keras
+from keras.src.backend.common import global_state
 
 from keras_vidreg.models.flops import flops
 from keras_vidreg.zoo.build import build
@@ -27,7 +29,7 @@ class Sizes:
 
 def sizes(builder, arguments, *, labels, clip):
     """The `Sizes` of what `kv.zoo.build` makes of these arguments."""
-    with keras.StatelessScope(initialize_variables=False):
+    with _no_values():
         model = build(builder, arguments, labels=labels, clip=clip)
         try:
             operations = flops(model)
@@ -38,3 +40,15 @@ def sizes(builder, arguments, *, labels, clip):
         operations,
         tuple(tuple(weight.shape) for weight in model.weights),
     )
+
+
+@contextlib.contextmanager
+def _no_values():
+    """Variables that are made in here have no values, and Keras does not remember to draw them."""
+    waiting = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(waiting, ()))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(waiting, before)
