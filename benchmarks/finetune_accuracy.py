@@ -60,8 +60,9 @@ def main():
     parser.add_argument("--words", nargs=2, required=True, help="classes to keep for fine-tuning")
     parser.add_argument("--recipe", default="movinet_a0_grw_grid12")
     parser.add_argument("--set", action="append", default=[], help="change a setting of the recipe")
-    parser.add_argument("--clips", type=int, nargs="+", default=[5, 10, 25, 100], help="each")
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--clips", type=int, nargs="+", default=[10, 25, 100], help="each")
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path("runs/finetune_accuracy"))
     parser.add_argument("--plot", metavar="FILE", help="draw the curve there")
@@ -76,7 +77,9 @@ def main():
 
     results, rows = Results(arguments.out), {}
     words = only(train, arguments.words)
-    for seed, clips, method in itertools.product(arguments.seeds, arguments.clips, METHODS):
+    for seed, clips, method in itertools.product(
+        arguments.seeds, arguments.clips, arguments.methods
+    ):
         run = f"{' '.join(arguments.words)}: {clips} clips each, {arguments.steps} steps, "
         run += f"seed {seed}, {method}"
         part = words.subset(2 * clips, seed)
