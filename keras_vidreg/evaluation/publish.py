@@ -9,6 +9,7 @@ from keras_vidreg.evaluation.smoothness import smoothness
 from keras_vidreg.zoo.check_input import logits_of
 from keras_vidreg.zoo.load import load
 from keras_vidreg.zoo.preset import Preset, write_json, write_text
+from keras_vidreg.zoo.saved_card import input_of
 from keras_vidreg.zoo.sizes import sizes
 from keras_vidreg.zoo.weights import save_weights_half
 
@@ -104,13 +105,10 @@ def publish(
 
 
 def _use(preset):
-    clip = preset.clip
-    _, height, width, _ = clip.shape
-    rate = "the video's own rate" if clip.fps is None else f"{clip.fps:g} frames a second"
     return (
         "## Use\n\n```python\nimport keras_vidreg as kv\n\n"
         f'model = kv.zoo.load("{preset.name}")\nmodel.classify("clip.mp4", top=3)\n```\n\n'
-        f"It looks at {clip.frames} frames at {rate}, {height} x {width} pixels, and knows "
+        f"It looks at {input_of(preset.clip)}, and knows "
         f"{len(preset.labels)} classes: {', '.join(preset.labels)}."
     )
 

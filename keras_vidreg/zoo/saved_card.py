@@ -13,13 +13,11 @@ def saved_card(preset, origin=None):
         origin: What the training started from, if anything.
     """
     clip = preset.clip
-    _, height, width, _ = clip.shape
-    rate = "the video's own rate" if clip.fps is None else f"{clip.fps:g} frames a second"
     accuracy = ", ".join(f"{split} {value:.2%}" for split, value in preset.accuracy.items())
     facts = {
         "builder": f"`{preset.builder}`, `{json.dumps(preset.arguments)}`",
         "started from": f"the weights of `{origin}`" if origin else None,
-        "input": f"{clip.frames} frames at {rate}, {height} x {width} pixels",
+        "input": input_of(clip),
         "pixels": _pixels(clip),
         "parameters": preset.parameters and f"{preset.parameters / 1e6:.2f} million",
         "multiply-adds for a clip": preset.flops and f"{preset.flops / 1e9:.4g} billion",
@@ -40,6 +38,13 @@ def saved_card(preset, origin=None):
         f"## Labels\n\n{len(preset.labels)}: {names}{f' and {more} more' if more > 0 else ''}",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def input_of(clip):
+    """What a model looks at, for a card: frames, their rate, their size."""
+    _, height, width, _ = clip.shape
+    rate = "the video's own rate" if clip.fps is None else f"{clip.fps:g} frames a second"
+    return f"{clip.frames} frames at {rate}, {height} x {width} pixels"
 
 
 def _pixels(clip):
