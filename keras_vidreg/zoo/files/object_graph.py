@@ -5,6 +5,7 @@ from keras_vidreg.zoo.files.protobuf import last_int, read_message, read_varint
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"
+SUFFIX = f"/.ATTRIBUTES/{VALUE}"  # of every variable's key
 ROOT = "model"
 MAX_GRAPH = 16 * 2**20
 MAX_PATHS = 64 * 2**20  # bytes of all paths; each repeats those above it
@@ -69,7 +70,7 @@ def _variable(node):
     """The key of a node's value, if it is a variable."""
     for message in map(read_message, node.get(2, [])):
         if _name(message, 1) == VALUE:
-            return _name(message, 3).removesuffix(f"/.ATTRIBUTES/{VALUE}")
+            return _name(message, 3).removesuffix(SUFFIX)
     return None
 
 

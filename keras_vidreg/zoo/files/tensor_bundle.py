@@ -6,14 +6,13 @@ import re
 from keras_vidreg.zoo.files.decode import decode_shape
 from keras_vidreg.zoo.files.errors import UnsafeFileError
 from keras_vidreg.zoo.files.leveldb_table import read_table
-from keras_vidreg.zoo.files.object_graph import GRAPH, MAX_GRAPH, model_paths
+from keras_vidreg.zoo.files.object_graph import GRAPH, MAX_GRAPH, SUFFIX, model_paths
 from keras_vidreg.zoo.files.protobuf import last_int, read_message
 
 DTYPES = {
     1: "f4", 2: "f8", 3: "i4", 4: "u1", 5: "i2", 6: "i1", 8: "c8", 9: "i8", 10: "?",
     14: "bfloat16", 17: "u2", 18: "c16", 19: "f2", 22: "u4", 23: "u8",
 }  # fmt: skip
-VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 SLOT = "/.OPTIMIZER_SLOT/"
 MAX_INDEX = 16 * 2**20
 MAX_SHARDS = 1000
@@ -69,7 +68,7 @@ def read_tensor_bundle(prefix, limit):
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(open(path, "rb")) for path in paths]
         for key, message in entries.items():
-            name = key.decode("utf-8").removesuffix(VALUE)
+            name = key.decode("utf-8").removesuffix(SUFFIX)
             entry = read_message(message)
             code = DTYPES.get(last_int(entry, 1))
             if (code is None and name != GRAPH) or SLOT in name:

@@ -5,8 +5,9 @@ A checkpoint names a variable by the attributes that lead to it, and layers by t
 
 import re
 
+from keras_vidreg.zoo.files.object_graph import SUFFIX
+
 ROOT = "model/"
-SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 BACKBONE, HEAD = "layer_with_weights-0/layer_with_weights-{}", "layer_with_weights-1"
 MOVINET_MODULES = {
     "stem/stem": "_stem",
