@@ -5,6 +5,7 @@ from keras_vidreg._backend import choose_backend
 choose_backend()
 
 from keras_vidreg import (  # noqa: E402  (Keras must be imported after the choice of its backend)
+    checkpoints,
     data,
     evaluation,
     layers,
@@ -16,4 +17,4 @@ from keras_vidreg import (  # noqa: E402  (Keras must be imported after the choi
 
 __version__ = "0.1.0"
 
-__all__ = ["data", "evaluation", "layers", "losses", "models", "training", "zoo"]
+__all__ = ["checkpoints", "data", "evaluation", "layers", "losses", "models", "training", "zoo"]

@@ -7,7 +7,7 @@ import foreign_files as write
 import numpy as np
 import pytest
 
-from keras_vidreg.zoo.files import Checkpoint, read_state_dict
+from keras_vidreg.checkpoints.files import Checkpoint, read_state_dict
 
 W = np.arange(6, dtype="f4")
 

@@ -16,10 +16,10 @@ from test_convert import check_logits, published_file
 from test_port import build, layout_of
 
 import keras_vidreg as kv
-from keras_vidreg.zoo.files import read_state_dict
-from keras_vidreg.zoo.layouts import LAYOUTS
-from keras_vidreg.zoo.layouts.slowfast_caffe2 import from_caffe2
-from keras_vidreg.zoo.port import canonical_arrays
+from keras_vidreg.checkpoints.files import read_state_dict
+from keras_vidreg.checkpoints.layouts import LAYOUTS
+from keras_vidreg.checkpoints.layouts.slowfast_caffe2 import from_caffe2
+from keras_vidreg.checkpoints.port import canonical_arrays
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import recipe
 
-from keras_vidreg.zoo.files import Checkpoint, Global, Record, find_state, read_state_dict
+from keras_vidreg.checkpoints.files import Checkpoint, Global, Record, find_state, read_state_dict
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 

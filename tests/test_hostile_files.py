@@ -15,7 +15,7 @@ import foreign_files as write
 import numpy as np
 import pytest
 
-from keras_vidreg.zoo.files import (
+from keras_vidreg.checkpoints.files import (
     UnsafeFileError,
     pickle_machine,
     read_state_dict,

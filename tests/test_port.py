@@ -183,7 +183,7 @@ def test_keys_of_networks_without_a_fixture(make, layout, path, key):
     """Facts of the implementations; all keys of a model differ."""
     with keras.StatelessScope(initialize_variables=False):  # weights without values
         model = make()
-    layout = kv.zoo.layouts.LAYOUTS[layout]
+    layout = kv.checkpoints.layouts.LAYOUTS[layout]
     keys = {weight.path: layout.key(weight.path, model) for weight in model.weights}
     assert keys[path] == key
     assert len(set(keys.values())) == len(keys)
@@ -192,7 +192,7 @@ def test_keys_of_networks_without_a_fixture(make, layout, path, key):
 def test_epsilon_of_the_implementation_is_made_up_for():
     """PyTorchVideo's CSN adds 1e-5 to the variance, our layers 1e-3."""
     model = kv.models.csn(50, interaction="reduced", labels=2, width=4)
-    layout = kv.zoo.layouts.LAYOUTS["pytorchvideo"]
+    layout = kv.checkpoints.layouts.LAYOUTS["pytorchvideo"]
     state = {}
     for weight in model.weights:
         shape = tuple(weight.shape)
@@ -207,7 +207,7 @@ def test_epsilon_of_the_implementation_is_made_up_for():
 
 
 def test_features_of_mmaction2_s_slowfast_change_places():
-    layout = kv.zoo.layouts.LAYOUTS["mmaction2"]
+    layout = kv.checkpoints.layouts.LAYOUTS["mmaction2"]
     arrays = layout.prepare(
         {
             "backbone.fast_path.layer4.0.downsample.conv.weight": np.zeros((2, 1, 1, 1, 1)),

@@ -7,10 +7,10 @@ import re
 
 import pytest
 
+from keras_vidreg.checkpoints.layouts import LAYOUTS
 from keras_vidreg.models.movinet import ARCHITECTURES
 from keras_vidreg.zoo import BUILDERS, Preset
 from keras_vidreg.zoo.labels import FOLDER, label_sets, read_labels
-from keras_vidreg.zoo.layouts import LAYOUTS
 from keras_vidreg.zoo.sources import SOURCES, TABLES, source
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import recipe
 
-from keras_vidreg.zoo.files import UnsafeFileError, read_state_dict
-from keras_vidreg.zoo.files.object_graph import model_paths
+from keras_vidreg.checkpoints.files import UnsafeFileError, read_state_dict
+from keras_vidreg.checkpoints.files.object_graph import model_paths
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 W = {"w": np.arange(6, dtype="f4").reshape(2, 3)}
@@ -150,7 +150,7 @@ def test_damaged_graphs(stored, reason):
 
 
 def test_long_paths_do_not_fill_the_memory(monkeypatch):
-    monkeypatch.setattr("keras_vidreg.zoo.files.object_graph.MAX_PATHS", 10_000)
+    monkeypatch.setattr("keras_vidreg.checkpoints.files.object_graph.MAX_PATHS", 10_000)
     chain = [([("model" if i == 0 else "x" * 50, i + 1)], None) for i in range(100)]
     with pytest.raises(UnsafeFileError, match="paths"):
         model_paths(graph(*chain, ([], "end")))

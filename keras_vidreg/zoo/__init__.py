@@ -1,9 +1,9 @@
 """Models by name: presets, weights, cards."""
 
+from keras_vidreg.checkpoints.port import port_weights
 from keras_vidreg.zoo.build import BUILDERS, build
 from keras_vidreg.zoo.info import Info, info
 from keras_vidreg.zoo.load import load
-from keras_vidreg.zoo.port import port_weights
 from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.published import convert
 from keras_vidreg.zoo.push import push

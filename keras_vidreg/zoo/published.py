@@ -6,12 +6,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from keras_vidreg.checkpoints.files import read_state_dict
+from keras_vidreg.checkpoints.files.state import PREFER
+from keras_vidreg.checkpoints.port import port_weights
 from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.fetch import cache_folder, fetch, fetch_from_hub
-from keras_vidreg.zoo.files import read_state_dict
-from keras_vidreg.zoo.files.state import PREFER
 from keras_vidreg.zoo.fill import built
-from keras_vidreg.zoo.port import port_weights
 from keras_vidreg.zoo.preset import Preset, write_json, write_text
 from keras_vidreg.zoo.source_card import source_card
 from keras_vidreg.zoo.sources import SOURCES

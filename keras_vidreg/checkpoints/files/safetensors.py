@@ -2,7 +2,7 @@
 
 import json
 
-from keras_vidreg.zoo.files.decode import decode_shape
+from keras_vidreg.checkpoints.files.decode import decode_shape
 
 DTYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "bfloat16", "BOOL": "?",

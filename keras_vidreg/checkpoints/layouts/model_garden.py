@@ -2,10 +2,10 @@
 
 import re
 
-from keras_vidreg.zoo.layouts._paths import movinet_path
-from keras_vidreg.zoo.layouts.layout import Layout
-from keras_vidreg.zoo.layouts.model_garden_checkpoint import from_checkpoint
-from keras_vidreg.zoo.layouts.model_garden_resnet3d import resnet3d_rs_key
+from keras_vidreg.checkpoints.layouts._paths import movinet_path
+from keras_vidreg.checkpoints.layouts.layout import Layout
+from keras_vidreg.checkpoints.layouts.model_garden_checkpoint import from_checkpoint
+from keras_vidreg.checkpoints.layouts.model_garden_resnet3d import resnet3d_rs_key
 
 MODULES = {
     "stem": "stem/stem",

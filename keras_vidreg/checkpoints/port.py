@@ -5,7 +5,7 @@ import re
 import keras
 import numpy as np
 
-from keras_vidreg.zoo.layouts import LAYOUTS
+from keras_vidreg.checkpoints.layouts import LAYOUTS
 
 
 def port_weights(model, state_dict, layout):

@@ -3,7 +3,7 @@
 import re
 import zipfile
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
 
 MAX_RATIO = 100
 LEADS_OUT = r"^[/\\]|^\w:|(^|[/\\])\.\.([/\\]|$)|\0"  # absolute, or with `..`

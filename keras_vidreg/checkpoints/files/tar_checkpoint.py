@@ -9,9 +9,9 @@ import tempfile
 import zlib
 from pathlib import Path
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.safe_zip import FREE, LEADS_OUT, MAX_RATIO
-from keras_vidreg.zoo.files.tensor_bundle import find_prefix
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.safe_zip import FREE, LEADS_OUT, MAX_RATIO
+from keras_vidreg.checkpoints.files.tensor_bundle import find_prefix
 
 MAX_MEMBERS = 1000
 NAMES = r"checkpoint|[^/\\]+\.(index|data-\d{5}-of-\d{5})"

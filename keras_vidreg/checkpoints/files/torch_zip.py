@@ -2,11 +2,11 @@
 
 import io
 
-from keras_vidreg.zoo.files.decode import item_size
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.pickle_machine import read_pickle
-from keras_vidreg.zoo.files.records import Global
-from keras_vidreg.zoo.files.torch_tensors import Storage, dtype_code
+from keras_vidreg.checkpoints.files.decode import item_size
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.pickle_machine import read_pickle
+from keras_vidreg.checkpoints.files.records import Global
+from keras_vidreg.checkpoints.files.torch_tensors import Storage, dtype_code
 
 PICKLE = "data.pkl"
 

@@ -1,4 +1,4 @@
-"""What `zoo/port.py` needs to know of a foreign checkpoint layout."""
+"""What `checkpoints/port.py` needs to know of a foreign checkpoint layout."""
 
 import dataclasses
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The graph of objects that TensorFlow stores in a checkpoint: which variable belongs where."""
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.protobuf import last_int, read_message, read_varint
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.protobuf import last_int, read_message, read_varint
 
 GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "VARIABLE_VALUE"

@@ -3,11 +3,11 @@
 import contextlib
 import re
 
-from keras_vidreg.zoo.files.decode import decode_shape
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.leveldb_table import read_table
-from keras_vidreg.zoo.files.object_graph import GRAPH, MAX_GRAPH, SUFFIX, model_paths
-from keras_vidreg.zoo.files.protobuf import last_int, read_message
+from keras_vidreg.checkpoints.files.decode import decode_shape
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.leveldb_table import read_table
+from keras_vidreg.checkpoints.files.object_graph import GRAPH, MAX_GRAPH, SUFFIX, model_paths
+from keras_vidreg.checkpoints.files.protobuf import last_int, read_message
 
 DTYPES = {
     1: "f4", 2: "f8", 3: "i4", 4: "u1", 5: "i2", 6: "i1", 8: "c8", 9: "i8", 10: "?",

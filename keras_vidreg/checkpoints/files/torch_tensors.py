@@ -5,8 +5,8 @@ import math
 
 import numpy as np
 
-from keras_vidreg.zoo.files.decode import decode
-from keras_vidreg.zoo.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.decode import decode
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
 
 DTYPES = {
     "Float": "f4", "Double": "f8", "Half": "f2", "BFloat16": "bfloat16",

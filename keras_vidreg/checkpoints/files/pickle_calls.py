@@ -12,10 +12,10 @@ Rules 2 and 4 are there to say early that a file is hostile or not understood. T
 does not depend on them: names are never looked up, and there is no code that could call them.
 """
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.numpy_pickles import numpy_array, pending_array, pending_dtype
-from keras_vidreg.zoo.files.records import Global, Record
-from keras_vidreg.zoo.files.torch_tensors import Storage, strided
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.numpy_pickles import numpy_array, pending_array, pending_dtype
+from keras_vidreg.checkpoints.files.records import Global, Record
+from keras_vidreg.checkpoints.files.torch_tensors import Storage, strided
 
 REFUSED = {
     "_io", "_pickle", "_posixsubprocess", "_thread", "asyncio", "bdb", "builtin", "cloudpickle",

@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
-from keras_vidreg.zoo.layouts._paths import COUNTERS, TORCH_LEAVES
-from keras_vidreg.zoo.layouts.layout import Layout
-from keras_vidreg.zoo.layouts.movinet_pytorch import movinet_key
+from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES
+from keras_vidreg.checkpoints.layouts.layout import Layout
+from keras_vidreg.checkpoints.layouts.movinet_pytorch import movinet_key
 
 HEAD = {
     "embedding": "video_backbone._encoder.classifier",

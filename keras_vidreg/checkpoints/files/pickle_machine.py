@@ -7,10 +7,10 @@ file could reach. `pickletools.genops` splits the file into operations.
 
 import pickletools
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.numpy_pickles import Pending
-from keras_vidreg.zoo.files.pickle_calls import Calls, check_key
-from keras_vidreg.zoo.files.records import Record
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.numpy_pickles import Pending
+from keras_vidreg.checkpoints.files.pickle_calls import Calls, check_key
+from keras_vidreg.checkpoints.files.records import Record
 
 MAX_STEPS = 1_000_000
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}

@@ -2,8 +2,8 @@
 
 import re
 
-from keras_vidreg.zoo.layouts._paths import COUNTERS, TORCH_LEAVES, movinet_path
-from keras_vidreg.zoo.layouts.layout import Layout
+from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, movinet_path
+from keras_vidreg.checkpoints.layouts.layout import Layout
 
 MODULES = {
     "stem": "conv1.conv_1",

@@ -6,16 +6,16 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from keras_vidreg.zoo.files.check_tree import check_tree
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.npz import read_npz
-from keras_vidreg.zoo.files.safe_zip import SafeZip
-from keras_vidreg.zoo.files.safetensors import is_safetensors, read_safetensors
-from keras_vidreg.zoo.files.state import PREFER, find_state
-from keras_vidreg.zoo.files.tar_checkpoint import unpacked_checkpoint
-from keras_vidreg.zoo.files.tensor_bundle import find_prefix, read_tensor_bundle
-from keras_vidreg.zoo.files.torch_stream import read_pickle_stream
-from keras_vidreg.zoo.files.torch_zip import is_torch_zip, read_torch_zip
+from keras_vidreg.checkpoints.files.check_tree import check_tree
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.npz import read_npz
+from keras_vidreg.checkpoints.files.safe_zip import SafeZip
+from keras_vidreg.checkpoints.files.safetensors import is_safetensors, read_safetensors
+from keras_vidreg.checkpoints.files.state import PREFER, find_state
+from keras_vidreg.checkpoints.files.tar_checkpoint import unpacked_checkpoint
+from keras_vidreg.checkpoints.files.tensor_bundle import find_prefix, read_tensor_bundle
+from keras_vidreg.checkpoints.files.torch_stream import read_pickle_stream
+from keras_vidreg.checkpoints.files.torch_zip import is_torch_zip, read_torch_zip
 
 LIMIT = 4 * 2**30
 GZIP = b"\x1f\x8b"

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
-from keras_vidreg.zoo.files.records import Global, Record
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.records import Global, Record
 
 MAX_DEPTH = 200
 MAX_VALUES = 10_000_000

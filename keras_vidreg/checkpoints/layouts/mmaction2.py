@@ -4,9 +4,9 @@ import re
 
 import numpy as np
 
+from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
+from keras_vidreg.checkpoints.layouts.layout import Layout
 from keras_vidreg.layers import DepthwiseConv3D
-from keras_vidreg.zoo.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
-from keras_vidreg.zoo.layouts.layout import Layout
 
 HEAD = "cls_head.fc_cls"
 

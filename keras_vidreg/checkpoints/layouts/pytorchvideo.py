@@ -1,7 +1,7 @@
 """State dicts of PyTorchVideo (github.com/facebookresearch/pytorchvideo): slow, SlowFast, CSN."""
 
-from keras_vidreg.zoo.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
-from keras_vidreg.zoo.layouts.layout import Layout
+from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
+from keras_vidreg.checkpoints.layouts.layout import Layout
 
 
 def pytorchvideo_key(path, model):

@@ -1,8 +1,8 @@
 """State dicts of PySlowFast (github.com/facebookresearch/SlowFast): SlowOnly and SlowFast."""
 
-from keras_vidreg.zoo.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
-from keras_vidreg.zoo.layouts.layout import Layout
-from keras_vidreg.zoo.layouts.slowfast_caffe2 import from_caffe2
+from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
+from keras_vidreg.checkpoints.layouts.layout import Layout
+from keras_vidreg.checkpoints.layouts.slowfast_caffe2 import from_caffe2
 
 
 def slowfast_key(path, model):

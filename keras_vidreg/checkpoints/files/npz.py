@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
 
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,

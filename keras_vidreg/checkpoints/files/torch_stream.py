@@ -3,10 +3,10 @@
 import mmap
 import struct
 
-from keras_vidreg.zoo.files.decode import item_size
-from keras_vidreg.zoo.files.pickle_machine import read_pickle
-from keras_vidreg.zoo.files.torch_tensors import Storage, dtype_code
-from keras_vidreg.zoo.files.torch_zip import check_size, storage_facts
+from keras_vidreg.checkpoints.files.decode import item_size
+from keras_vidreg.checkpoints.files.pickle_machine import read_pickle
+from keras_vidreg.checkpoints.files.torch_tensors import Storage, dtype_code
+from keras_vidreg.checkpoints.files.torch_zip import check_size, storage_facts
 
 MAGIC = 0x1950A86A20F9469CFC6C
 PROTOCOL = 1001

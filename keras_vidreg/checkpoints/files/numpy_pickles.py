@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 
-from keras_vidreg.zoo.files.errors import UnsafeFileError
+from keras_vidreg.checkpoints.files.errors import UnsafeFileError
 
 
 class Pending:

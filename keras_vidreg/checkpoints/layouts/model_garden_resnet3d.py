@@ -2,7 +2,7 @@
 
 import re
 
-from keras_vidreg.zoo.layouts._paths import RESNET3D
+from keras_vidreg.checkpoints.layouts._paths import RESNET3D
 
 GATES = {
     "squeeze_excite/reduce": "squeeze_excitation/conv2d",
