@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_vidreg.layers import _lowering
-from keras_vidreg.layers._padding import check_padding, padded_sizes, padding_rule
+from keras_vidreg.ops import conv3d
+from keras_vidreg.ops.padding import check_padding, padded_sizes, padding_rule
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
@@ -55,7 +55,7 @@ class Conv3D(keras.layers.Conv3D):
     def convolution_op(self, inputs, kernel):
         pairs = padding_rule(self.padding, self.kernel_size)
         kernel = ops.convert_to_tensor(kernel, self.compute_dtype)
-        return _lowering.conv3d(inputs, kernel, self.strides, pairs)
+        return conv3d(inputs, kernel, self.strides, pairs)
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, _ = input_shape

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from keras_vidreg.layers import _lowering
-from keras_vidreg.layers._padding import check_padding, padded_sizes, padding_rule
+from keras_vidreg.ops import depthwise_conv3d
+from keras_vidreg.ops.padding import check_padding, padded_sizes, padding_rule
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
@@ -119,7 +119,7 @@ class DepthwiseConv3D(keras.layers.Layer):
             )
 
     def call(self, inputs):
-        x = _lowering.depthwise_conv3d(
+        x = depthwise_conv3d(
             inputs,
             ops.convert_to_tensor(self.kernel, self.compute_dtype),
             self.strides,

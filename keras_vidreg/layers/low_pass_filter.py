@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_vidreg.layers import _lowering
+from keras_vidreg.ops import low_pass
 
 
 class LowPassFilter(keras.layers.Layer):
@@ -36,7 +36,7 @@ class LowPassFilter(keras.layers.Layer):
         self._taps(len(input_shape))
 
     def call(self, inputs):
-        return _lowering.low_pass(inputs, self._taps(len(inputs.shape)))
+        return low_pass(inputs, self._taps(len(inputs.shape)))
 
     def _taps(self, rank):
         """The weights along each axis between batch and channels."""

@@ -2,7 +2,7 @@
 
 import keras
 
-from keras_vidreg.layers import _lowering
+from keras_vidreg.ops import spatial_average_pool
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
@@ -36,7 +36,7 @@ class SpatialAveragePooling(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def call(self, inputs):
-        return _lowering.spatial_average_pool(inputs, self.pool_size, self.strides)
+        return spatial_average_pool(inputs, self.pool_size, self.strides)
 
     def compute_output_shape(self, input_shape):
         batch, time, *size, channels = input_shape

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_vidreg.layers import _lowering
-from keras_vidreg.layers._padding import padded_sizes, padding_rule
+from keras_vidreg.ops import spatial_max_pool
+from keras_vidreg.ops.padding import padded_sizes, padding_rule
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
@@ -46,7 +46,7 @@ class SpatialMaxPooling(keras.layers.Layer):
 
     def call(self, inputs):
         pairs = padding_rule(self.padding, (1, self.pool_size, self.pool_size))[1:]
-        return _lowering.spatial_max_pool(inputs, self.pool_size, self.strides, pairs)
+        return spatial_max_pool(inputs, self.pool_size, self.strides, pairs)
 
     def compute_output_shape(self, input_shape):
         batch, *sizes, channels = input_shape

@@ -6,7 +6,7 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keras_vidreg.layers._lowering import seed_global_state
+from keras_vidreg.ops import seed_global_state
 from keras_vidreg.training import checkpoint
 
 

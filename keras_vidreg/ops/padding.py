@@ -51,3 +51,7 @@ def same_padding(size, kernel, stride, dilation, dynamic_size):
     else:
         total = max(extent + 1 - stride + (-size) % stride, 0)
     return total // 2, total - total // 2
+
+
+def any_padding(pairs):
+    return any(not isinstance(n, int) or n for pair in pairs for n in pair)
