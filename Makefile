@@ -13,8 +13,7 @@ demo: $(VENV)/demo.stamp
 	KERAS_BACKEND=jax $(BIN)/python examples/demo.py
 
 # Every backend in processes of its own, one per core; all run, and one failure fails the whole.
-test: $(VENV)/test.stamp
-	$(BIN)/ruff check .
+test: lint
 	@failed=; for backend in $(BACKENDS); do \
 	    echo "== KERAS_BACKEND=$$backend"; \
 	    KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
@@ -24,6 +23,7 @@ test: $(VENV)/test.stamp
 
 lint: $(VENV)/test.stamp
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
