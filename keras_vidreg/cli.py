@@ -226,7 +226,7 @@ def _validation(arguments, source):
 
 def _evaluate(arguments):
     from keras_vidreg import evaluation, zoo
-    from keras_vidreg.zoo.preset import write_json
+    from keras_vidreg._atomic import write_json
 
     model = zoo.load(arguments.model, weights=arguments.weights or "default")
     source = open_source(arguments.data, arguments.split, clips=arguments.clips)
@@ -253,7 +253,7 @@ def _evaluate(arguments):
 
 def _analyse_frequency(arguments):
     from keras_vidreg import evaluation, zoo
-    from keras_vidreg.zoo.preset import write_json
+    from keras_vidreg._atomic import write_json
 
     source = open_source(arguments.data, arguments.split, clips=arguments.clips)
     options = {"scales": arguments.scales} if arguments.scales else {}

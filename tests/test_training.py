@@ -215,7 +215,7 @@ def test_checkpoint_survives_an_interrupted_write(tmp_path, monkeypatch):
     def fail(*args):
         raise OSError("killed here")
 
-    monkeypatch.setattr(checkpoint.os, "replace", fail)
+    monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="killed here"):
         checkpoint.save(path, model, {"history": [1, 2]})
     assert checkpoint.read_meta(path) == {"history": [1]}

@@ -6,12 +6,12 @@ import hashlib
 import json
 import math
 import os
-import uuid
 
 import av
 import numpy as np
 from rich.progress import track
 
+from keras_vidreg._atomic import whole_file, write_json
 from keras_vidreg.data import _rasterize
 
 VERSION = 1  # names the cache folder: raise it when any pixel changes
@@ -57,11 +57,10 @@ def write_clip(path, frames):
 
     FFV1 stores RGB as it is, so no conversion of colours stands between the file and the pixels.
     """
-    temporary = _temporary(path)
-    try:
+    with whole_file(path) as part:
         # "bitexact" leaves the version of FFmpeg and random identifiers out of the file.
         options = {"fflags": "+bitexact"}
-        with av.open(str(temporary), "w", format="matroska", options=options) as container:
+        with av.open(str(part), "w", format="matroska", options=options) as container:
             codec = {"flags": "+bitexact", "level": "3", "slices": "4"}
             stream = container.add_stream("ffv1", rate=FPS, options=codec)
             stream.height, stream.width = frames.shape[1:]
@@ -74,9 +73,6 @@ def write_clip(path, frames):
                 frame.pts = t
                 container.mux(stream.encode(frame))
             container.mux(stream.encode(None))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def generate(root, split, clips, seed):
@@ -121,10 +117,6 @@ def generate(root, split, clips, seed):
     return paths
 
 
-def _temporary(path):
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
-
-
 def _describe(path):
     """Size and SHA-256 of a file, or None where there is none."""
     try:
@@ -143,7 +135,4 @@ def _read(manifest):
 
 def _save(manifest, split, seed, mesh, files):
     facts = {"version": VERSION, "split": split, "seed": seed, "mesh": mesh}
-    text = json.dumps({**facts, "files": dict(sorted(files.items()))}, indent=1)
-    temporary = _temporary(manifest)
-    temporary.write_text(text, "utf-8")
-    os.replace(temporary, manifest)
+    write_json(manifest, {**facts, "files": dict(sorted(files.items()))})

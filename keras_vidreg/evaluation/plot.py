@@ -1,9 +1,10 @@
 """Pictures of what a model does."""
 
-import os
 from pathlib import Path
 
 import numpy as np
+
+from keras_vidreg._atomic import whole_file
 
 
 def plot_embedding_paths(paths, file, labels=None, *, shown=24):
@@ -130,7 +131,6 @@ def _figure(width, height):
 def _write(figure, file):
     file = Path(file)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.stem}.part{file.suffix}")
-    figure.savefig(part, dpi=120)
-    os.replace(part, file)
+    with whole_file(file) as part:
+        figure.savefig(part, dpi=120)
     return file

@@ -4,11 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+from keras_vidreg._atomic import write_json, write_text
 from keras_vidreg.evaluation.evaluate import evaluate
 from keras_vidreg.evaluation.smoothness import smoothness
 from keras_vidreg.zoo.check_input import logits_of
 from keras_vidreg.zoo.load import load
-from keras_vidreg.zoo.preset import Preset, write_json, write_text
+from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.saved_card import input_of
 from keras_vidreg.zoo.sizes import sizes
 from keras_vidreg.zoo.weights import save_weights_half

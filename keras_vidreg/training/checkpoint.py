@@ -1,11 +1,11 @@
 """The whole state of a training run in one file that is replaced as one."""
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 from keras import ops
+
+from keras_vidreg._atomic import whole_file
 
 
 def _groups(model):
@@ -25,18 +25,13 @@ def save(path, model, meta):
         model: A compiled model whose optimizer is built.
         meta: JSON values stored with it.
     """
-    path = Path(path)
     arrays = {
         f"{group}/{index}": ops.convert_to_numpy(variable)
         for group, variables in _groups(model).items()
         for index, variable in enumerate(variables)
     }
-    part = path.with_name(f".{path.name}.part")
-    with open(part, "wb") as file:
-        np.savez(file, meta=np.array(json.dumps(meta)), **arrays)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(part, path)
+    with whole_file(path) as part:
+        np.savez(part, meta=np.array(json.dumps(meta)), **arrays)
 
 
 def read_meta(path):

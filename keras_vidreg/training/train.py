@@ -11,11 +11,12 @@ from typing import NamedTuple
 import keras
 
 import keras_vidreg
+from keras_vidreg._atomic import write_json
 from keras_vidreg.training import checkpoint, optimization
 from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochSeed
 from keras_vidreg.training.mix import Mixed
 from keras_vidreg.zoo.build import build
-from keras_vidreg.zoo.preset import Preset, write_json
+from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.weights import save_weights
 
 

@@ -3,9 +3,9 @@
 import dataclasses
 import json
 import math
-import os
 from pathlib import Path
 
+from keras_vidreg._atomic import write_json
 from keras_vidreg.data import Clip
 from keras_vidreg.models.record import LAYERS
 
@@ -159,16 +159,3 @@ def _is_number(value):
     if isinstance(value, float):
         return math.isfinite(value)
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def write_json(path, values):
-    """Write JSON through a temporary file in the same folder."""
-    write_text(path, json.dumps(values, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_text(path, text):
-    """Write text through a temporary file in the same folder."""
-    path = Path(path)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)

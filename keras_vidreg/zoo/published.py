@@ -6,20 +6,21 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from keras_vidreg._atomic import whole_folder, write_json, write_text
 from keras_vidreg.checkpoints.files import read_state_dict
 from keras_vidreg.checkpoints.files.state import PREFER
 from keras_vidreg.checkpoints.port import port_weights
 from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.fetch import cache_folder, fetch, fetch_from_hub
 from keras_vidreg.zoo.fill import built
-from keras_vidreg.zoo.preset import Preset, write_json, write_text
+from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.source_card import source_card
 from keras_vidreg.zoo.sources import SOURCES
 from keras_vidreg.zoo.weights import save_weights, sha256
-from keras_vidreg.zoo.whole_folder import whole_folder
 
 CONVERTER = 1  # counts up when a conversion gives other weights or another preset
 MANIFEST = "manifest.json"
+CONTENT = ("preset.json", "model.weights.h5", "card.md", MANIFEST)
 
 
 def converted_folder(name):
@@ -95,7 +96,7 @@ def convert(file, name, out, layout=None):
         model = built(make, lambda model: port_weights(model, arrays, layout or source.layout))
     except ValueError as error:
         raise ValueError(f"{file} is not a file of {name}. {error}") from error
-    with whole_folder(out) as part:
+    with whole_folder(out, CONTENT) as part:
         digest = save_weights(model, part / "model.weights.h5")
         preset = Preset(
             name=name,

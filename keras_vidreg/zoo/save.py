@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+from keras_vidreg._atomic import whole_folder, write_text
 from keras_vidreg.zoo.check_input import logits_of
-from keras_vidreg.zoo.preset import Preset, write_text
+from keras_vidreg.zoo.preset import Preset
+from keras_vidreg.zoo.published import CONTENT
 from keras_vidreg.zoo.saved_card import saved_card
 from keras_vidreg.zoo.sizes import sizes
 from keras_vidreg.zoo.weights import save_weights
-from keras_vidreg.zoo.whole_folder import whole_folder
 
 ADVICE = (
     'Build it with `kv.models`, `kv.zoo.build` or `kv.zoo.load`, or save it with `model.save("x.'
@@ -57,7 +58,7 @@ def save(model, folder, *, name=None, data="", licence="", accuracy=None, logits
             f"have other shapes. It was changed afterwards. {ADVICE}"
         )
     exact = model.dtype_policy.compute_dtype == "float32"
-    with whole_folder(folder) as part:
+    with whole_folder(folder, CONTENT) as part:
         preset = Preset(
             name=name or model.name,
             builder=record.builder,

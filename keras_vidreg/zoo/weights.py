@@ -1,13 +1,14 @@
 """Weight files: half precision on disk, written whole, checked before they are used."""
 
 import hashlib
-import os
 import tempfile
 from pathlib import Path
 
 import h5py
 import keras
 import numpy as np
+
+from keras_vidreg._atomic import whole_file
 
 PATH = "path"  # attribute of an array: which of the model's variables it is
 
@@ -79,8 +80,7 @@ def _save(model, path, convert):
     path = Path(path)
     if not path.name.endswith(".weights.h5"):
         raise ValueError(f"`path` must end in .weights.h5. Received: {path}")
-    part = path.with_name(f".{path.name}.part")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, whole_file(path) as part:
         full = Path(folder, "full.weights.h5")
         keras.saving.save_weights(model, full)
         with h5py.File(full) as source, h5py.File(part, "w") as target:
@@ -101,9 +101,7 @@ def _save(model, path, convert):
                         array.attrs[PATH] = variables[name]
 
             source.visititems(copy)
-    digest = sha256(part)
-    os.replace(part, path)
-    return digest
+        return sha256(part)
 
 
 def _variables(model, file):
