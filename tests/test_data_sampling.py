@@ -1,12 +1,22 @@
 """Which frames a clip takes, and how they are cropped and changed."""
 
+import dataclasses
+import json
 import warnings
 
 import numpy as np
 import pytest
 from video_files import grey, write_video
 
-from keras_vidreg.data import Augment, Clip, VideoDecodeError, read_clip, read_views
+from keras_vidreg.data import (
+    Augment,
+    Clip,
+    VideoDecodeError,
+    decode,
+    prepare,
+    read_clip,
+    read_views,
+)
 from keras_vidreg.data.augment import crop, resize
 from keras_vidreg.data.sample import clip_indices, parse_views, uniform_indices
 
@@ -90,11 +100,37 @@ def test_bad_views_are_named(views):
 def test_clip_round_trip_and_checks():
     clip = Clip(8, None, (48, 64), 50, (-1, 1), [0.1, 0.2, 0.3], (1, 2, 3))
     assert Clip.from_dict(clip.to_dict()) == clip and hash(clip) == hash(Clip(**clip.to_dict()))
-    for change in ({"frames": 0}, {"fps": -1}, {"size": (0, 2)}, {"std": (1, 0, 1)}):
-        with pytest.raises(ValueError, match=next(iter(change))):
-            Clip.from_dict(clip.to_dict() | change)
     with pytest.raises(ValueError, match="speed"):
         Clip.from_dict({"speed": 1})
+    with pytest.raises(ValueError, match="fps.*missing"):
+        Clip.from_dict({"frames": 1, "size": 2})
+    with pytest.raises(ValueError, match="dictionary"):
+        Clip.from_dict([1, 2])
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("frames", [0, 2.5, True, "8", None, 2**40, float("nan")]),
+        ("fps", [-1, 0, float("inf"), float("nan"), "5", True, 10**400]),
+        ("size", ["32", 0, (0, 2), (2,), (2, 3, 4), 32.5, (1.5, 2), None, 2**40, [[1, 2], 3]]),
+        ("resize", ["50", 0, -1, (40, 64), (60, 50), (60,), float("inf"), True]),
+        ("pixel_range", [(0,), (1, 1), (1, 0), (0, float("nan")), (0, float("inf")), "01", None]),
+        ("mean", [(1, 2), float("nan"), (0, 0, float("nan")), "abc", (0, 0, None)]),
+        ("std", [(1, 0, 1), (1, 1, -1), (1, 1, float("inf")), (1, 1), 1.0]),
+    ],
+)
+def test_a_clip_that_makes_no_sense_is_refused_by_name(name, values):
+    good = Clip(8, None, (48, 64), 50).to_dict()
+    for value in values:
+        with pytest.raises(ValueError, match=f"Clip: {name}=.*give "):
+            Clip.from_dict(good | {name: value})
+
+
+def test_an_error_about_a_clip_is_short():
+    with pytest.raises(ValueError) as error:
+        Clip(8, None, 32, mean="\x1b" * 10**6)
+    assert len(str(error.value)) < 200 and "\x1b" not in str(error.value)
 
 
 def test_normalize_is_the_formula():
@@ -109,6 +145,27 @@ def test_frame_size_keeps_the_aspect_and_holds_the_crop():
     assert Clip(1, None, 112, 128).frame_size(240, 320) == (128, 171)
     assert Clip(1, None, (64, 128), 64).frame_size(100, 100) == (128, 128)
     assert Clip(1, None, 112).frame_size(240, 320) == (112, 112)
+    assert Clip(1, None, 172, (200, 220)).frame_size(240, 320) == (200, 220)
+
+
+def test_a_stretched_frame_is_cropped_and_comes_back_from_json(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 256, (32, 48, 3), np.uint8)
+    path = write_video(tmp_path / "a.mkv", 4, picture=picture)
+    clip = Clip.from_dict(json.loads(json.dumps(Clip(2, None, 20, (24, 24), (0, 255)).to_dict())))
+    assert clip.resize == (24, 24)
+    stretched = decode(path, size=(24, 24))
+    np.testing.assert_array_equal(read_clip(path, clip)[0], stretched[0, 2:22, 2:22])
+    assert prepare(decode(path), clip).shape == (4, 20, 20, 3)
+    crops = read_views(path, clip, "1x3")[:, 0]
+    np.testing.assert_array_equal(crops[0], stretched[0, 2:22, :20])
+    with pytest.raises(ValueError, match="nothing is left to crop"):
+        read_views(path, dataclasses.replace(clip, size=24), "1x3")
+
+
+def test_three_crops_of_another_size_than_the_model_was_made_for(tmp_path):
+    path = write_video(tmp_path / "a.mkv", 20)
+    clip = dataclasses.replace(Clip(4, None, 224, 256), size=256, resize=256)
+    assert read_views(path, clip, "10x3").shape == (30, 4, 256, 256, 3)
 
 
 def test_read_clip_gives_the_centre_in_the_pixel_range(tmp_path):

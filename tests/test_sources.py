@@ -84,7 +84,8 @@ def check_where_it_is(found):
 
 def check_what_it_is_fed_with(found):
     clip, (_, height, width, _) = found.clip, found.clip.shape
-    assert height == width and clip.resize >= height and clip.fps and clip.pixel_range == (0, 1)
+    assert height == width and clip.fps and clip.pixel_range == (0, 1)
+    assert clip.resize == (clip.resize[0],) * 2 if found.family == "grw" else clip.resize >= height
     assert (clip.mean is None) == (clip.std is None)
     assert (clip.mean is None) == (found.family in ("grw", "movinet", "resnet3d_rs"))
     assert found.channels in ("rgb", "bgr")

@@ -131,10 +131,11 @@ def _indices(memory, path, clip, sampling, short, **place):
 
 
 def _crops(video, clip, crops):
-    if crops > 1 and clip.resize is None:
+    if crops > 1 and clip.resize in (None, clip.shape[1:3]):
         raise ValueError(
-            f"{crops} crops of a clip with resize=None: its frames are stretched to {clip.size}, "
-            "nothing is left to crop; give views without crops, or a clip with resize."
+            f"{crops} crops of a clip with resize={clip.resize}: its frames are stretched to "
+            f"size={clip.size}, nothing is left to crop; give views without crops, or a clip with "
+            "resize."
         )
     places = np.linspace(0, 1, crops) if crops > 1 else (0.5,)
     return [crop(video, clip.shape[1:3], across) for across in places]

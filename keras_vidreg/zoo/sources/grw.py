@@ -5,9 +5,9 @@ from keras_vidreg.zoo.sources.publishers import GRW_AUTHORS
 from keras_vidreg.zoo.sources.source import Source
 
 _NOTES = (
-    "Window, embedding size, depth and heads stand in the file. The authors squeeze a frame to "
-    "{squeezed} x {squeezed} pixels before the crop; a `Clip` keeps its shape. Accuracy is of the "
-    "part of the public test split that was still online."
+    "Window, embedding size, depth and heads stand in the file. A frame is squeezed to "
+    "{squeezed} x {squeezed} pixels, whatever its shape, before the crop. Accuracy is of the part "
+    "of the public test split that was still online."
 )
 _TABLE = (
     # variant, causal, file, frames, frames a second, pixels, squeezed to, top-1
@@ -23,7 +23,7 @@ GRW = tuple(
         family="grw",
         builder="grw_classifier",
         arguments={"backbone": {"builder": "movinet", "variant": variant, "causal": causal}},
-        clip=Clip(frames, fps, size=size, resize=squeezed),
+        clip=Clip(frames, fps, size=size, resize=(squeezed, squeezed)),
         filename=filename,
         accuracy={"top1": top1},
         notes=_NOTES.format(squeezed=squeezed),
