@@ -20,7 +20,7 @@ class LowPassFilter(keras.layers.Layer):
     def __init__(self, size=3, **kwargs):
         super().__init__(**kwargs)
         self.size = size if isinstance(size, int) else tuple(size)
-        for n in (size,) if isinstance(size, int) else self.size:
+        for n in (size,) if isinstance(size, int) else tuple(size):
             if not isinstance(n, int) or n < 1 or n % 2 == 0:
                 raise ValueError(
                     "`size` must be a positive odd integer, or one for every axis but batch and "

@@ -72,7 +72,7 @@ class SqueezeExcite3D(keras.layers.Layer):
         self.expand.build((*pooled[:2], self.width))
 
     def call(self, inputs):
-        if self.causal:
+        if self.cumulative_mean is not None:
             frame = ops.mean(inputs, axis=(2, 3))  # (B, T, C)
             pooled = ops.concatenate([self.cumulative_mean(frame), frame], axis=-1)  # (B, T, 2 C)
         else:

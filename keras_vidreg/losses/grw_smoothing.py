@@ -191,12 +191,10 @@ def _order_table(window, count, seed):
         orders = [(0, *order) for order in itertools.permutations(range(1, window))]
     else:
         draw = random.Random(seed)
-        if 2 * count > total:
-            ranks = draw.sample(range(1, total), count - 1)
-        else:  # dict and not set: the order of the columns is part of what the seed fixes
-            ranks = {}
-            while len(ranks) < count - 1:
-                ranks[draw.randrange(1, total)] = True
+        # dict and not set: the order of the columns is part of what the seed fixes
+        ranks = dict.fromkeys(draw.sample(range(1, total), count - 1) if 2 * count > total else ())
+        while len(ranks) < count - 1:
+            ranks[draw.randrange(1, total)] = None
         orders = [_unrank(rank, window) for rank in (0, *ranks)]
     table = _energy_table(np.array(orders), window)
     table = np.ascontiguousarray(table[:, 1:] - table[:, :1])
@@ -225,7 +223,8 @@ def _dynamic_tables(window):
     steps, levels = [], []
     for size in range(2, window - 1):  # visited frames, not counting frame 0
         prefix = (frozenset(range(1, size + 1)), size - 1, size)
-        next_index, before, triple = {}, [], []
+        next_index: dict[tuple, int] = {}
+        before, triple = [], []
         for chosen in map(frozenset, itertools.combinations(frames, size + 1)):
             for b, c in itertools.permutations(chosen, 2):
                 next_index[chosen, b, c] = len(next_index)

@@ -44,7 +44,7 @@ def _band(length, weights):
 def _low_pass_shifted(x, taps):
     """The same as one depthwise convolution, which XLA fuses into a single loop."""
     spatial = x.shape[1:-1]
-    weight, inside = np.float32(1), np.float32(1)
+    weight = inside = np.ones((1,) * len(taps), "float32")
     for axis, weights in enumerate(taps):
         shape = [1] * len(taps)
         shape[axis] = -1
