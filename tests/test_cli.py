@@ -1,6 +1,7 @@
 """The command line: what it prints, what it writes, and how it ends."""
 
 import json
+import shutil
 
 import pytest
 import tiny
@@ -67,7 +68,7 @@ def test_train_evaluate_classify(videos, tmp_path, capsys):
     file = next(videos.glob("dark/*.mkv"))
     assert cli.main(["classify", str(file), "--model", out, "--top", "2"]) == 0
     printed = capsys.readouterr().out
-    assert str(file) in printed.replace("\n", "") and "dark" in printed and "light" in printed
+    assert str(file) in printed and "dark" in printed and "light" in printed
 
 
 def test_train_on_part_of_a_folder(videos, tmp_path):
@@ -145,3 +146,28 @@ def test_zoo_list_and_show(run, monkeypatch, tmp_path, capsys):
     (run / "card.md").write_text("# tiny_entry\n")
     assert cli.main(["zoo", "show", "tiny_entry"]) == 0
     assert "# tiny_entry" in capsys.readouterr().out
+
+
+def test_names_from_outside_are_text(run, videos, tmp_path, capsys, monkeypatch):
+    odd = tmp_path / "take[final]\x1b[31m.mkv"
+    odd.write_bytes(next(videos.glob("dark/*.mkv")).read_bytes())
+    names = ("[/x]", "\x1b]0;owned\x07")
+    monkeypatch.setattr(kv.models.VideoClassifier, "labels", names)
+    assert cli.main(["classify", str(odd), "--model", str(run)]) == 0
+    printed = capsys.readouterr().out
+    assert "take[final]\\x1b[31m.mkv" in printed and "[/x]" in printed
+    assert r"\x1b]0;owned\x07" in printed and "\x1b" not in printed
+
+    assert cli.main(["classify", str(tmp_path / "no\x1b[2Jfile"), "--model", str(run)]) == 1
+    error = capsys.readouterr().err
+    assert r"no\x1b[2Jfile" in error and "\x1b" not in error
+
+
+def test_a_card_cannot_command_the_terminal(run, monkeypatch, tmp_path, capsys):
+    entry = tmp_path / "evil"
+    shutil.copytree(run, entry)
+    (entry / "card.md").write_text("# evil\n\x1b[2J\x1b]52;c;cm0gLXJm\x07 hidden\n")
+    monkeypatch.setattr(registry, "root", lambda: tmp_path)
+    assert cli.main(["zoo", "show", "evil"]) == 0
+    printed = capsys.readouterr().out
+    assert "# evil\n" in printed and r"\x1b[2J" in printed and "\x1b" not in printed

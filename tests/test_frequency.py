@@ -276,7 +276,7 @@ def test_the_command(videos, tmp_path, capsys):
         save_run(tmp_path / f"run{seed}")
     report, picture = tmp_path / "report.json", tmp_path / "picture.png"
     command = [
-        "analyse",
+        "analyze",
         "frequency",
         "--model",
         runs[0],

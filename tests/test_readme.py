@@ -39,6 +39,6 @@ def test_block_runs(language, block, examples_folder, capsys):
             assert all(f'"{option}"' in text for option in options), line
         if words[:1] == ["keras-vidreg"]:
             with pytest.raises(SystemExit, match="0"):
-                main([*words[1 : 3 if words[1] in ("zoo", "analyse") else 2], "--help"])
+                main([*words[1 : 3 if words[1] in ("zoo", "analyze") else 2], "--help"])
             text = capsys.readouterr().out
             assert all(option in text for option in options), line

@@ -1,30 +1,30 @@
-"""The commands `keras-vidreg zoo ...`."""
+"""`keras-vidreg zoo list | show | verify | convert`."""
 
 import json
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.table import Table
+
+from keras_vidreg._text import printable
+from keras_vidreg.cli._print import lines, table
 
 COLUMNS = (
     "name", "family", "input", "parameters, M", "GFLOPs", "data", "reported, %", "by",
-    "measured here", "licence", "MB", "here",
+    "measured here", "license", "MB", "here",
 )  # fmt: skip
-NUMBERS = ("parameters, M", "GFLOPs", "MB")
-WIDE = 400  # characters in a line where nobody looks at a terminal
 
 
-def add_zoo(commands):
-    """Add `zoo` and its actions to the commands of a parser."""
-    zoo = commands.add_parser("zoo", help="models that come with the package")
-    actions = zoo.add_subparsers(required=True, metavar="ACTION")
-    actions.add_parser("list", help="all entries").set_defaults(run=_list)
+def add(commands):
+    """Add the command and its actions to the parser."""
+    parser = commands.add_parser("zoo", help="models that come with the package")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    actions.add_parser("list", help="all entries").set_defaults(run=run_list)
     show = actions.add_parser("show", help="the card of an entry")
     show.add_argument("name")
-    show.set_defaults(run=_show)
+    show.set_defaults(run=run_show)
     verify = actions.add_parser("verify", help="compare an entry with what is known of it")
     verify.add_argument("name", help="entry, folder or hf://user/repo")
-    verify.set_defaults(run=_verify)
+    verify.set_defaults(run=run_verify)
     convert = actions.add_parser("convert", help="a file in a published format to Keras weights")
     convert.add_argument("file", metavar="FILE")
     convert.add_argument(
@@ -32,19 +32,15 @@ def add_zoo(commands):
     )
     convert.add_argument("--layout", help="how its keys are named (that of the entry)")
     convert.add_argument("--out", required=True, metavar="DIR")
-    convert.set_defaults(run=_convert)
+    convert.set_defaults(run=run_convert)
 
 
-def _list(arguments):
+def run_list(arguments):
+    """A line for every entry."""
     from keras_vidreg import zoo
 
-    table = Table(box=None)
-    for column in COLUMNS:
-        table.add_column(column, justify="right" if column in NUMBERS else "left")
-    for name in zoo.names():
-        table.add_row(*_row(zoo.info(name)))
-    console = Console()
-    (console if console.is_terminal else Console(width=WIDE)).print(table)
+    rows = [_row(zoo.info(name)) for name in zoo.names()]
+    table(COLUMNS, rows, right=("parameters, M", "GFLOPs", "MB"))
 
 
 def _row(info):
@@ -69,10 +65,11 @@ def _row(info):
     )
 
 
-def _show(arguments):
+def run_show(arguments):
+    """The card, then labels and clip as JSON."""
     from keras_vidreg import zoo
 
-    card = zoo.card(arguments.name)
+    card = lines(zoo.card(arguments.name))
     console = Console()
     # Through a pipe the card stays the Markdown that it is.
     if console.is_terminal:
@@ -85,16 +82,18 @@ def _show(arguments):
     else:
         preset = zoo.preset(arguments.name)
         labels, clip = preset.labels, preset.clip
-    print(json.dumps({"labels": labels, "clip": clip.to_dict()}, ensure_ascii=False))
+    print(printable(json.dumps({"labels": labels, "clip": clip.to_dict()}, ensure_ascii=False)))
 
 
-def _verify(arguments):
+def run_verify(arguments):
+    """What was compared, and that it agrees."""
     from keras_vidreg import zoo
 
-    print(zoo.verify(arguments.name))
+    print(lines(zoo.verify(arguments.name)))
 
 
-def _convert(arguments):
+def run_convert(arguments):
+    """Where the converted entry is."""
     from keras_vidreg import zoo
 
     out = zoo.convert(arguments.file, arguments.model, arguments.out, arguments.layout)
