@@ -1,5 +1,6 @@
 """Evaluation: accuracies, views, label names, smoothness, pictures, published entries."""
 
+import dataclasses
 import json
 import sys
 import time
@@ -12,7 +13,7 @@ from video_files import grey, write_video
 
 import keras_vidreg as kv
 from keras_vidreg import evaluation
-from keras_vidreg.evaluation.evaluate import predict
+from keras_vidreg.evaluation._evaluate import predict
 from keras_vidreg.evaluation.plot import principal_components
 
 
@@ -60,6 +61,29 @@ def test_wrong_answers_are_counted(bright, tmp_path):
     assert result.clips == 4 and result.skipped == 1
 
 
+def test_another_clip_and_another_sampling(bright, videos, monkeypatch):
+    """3 x 256 crops from a model made for 224, in small: 3 x 20 from one made for 16."""
+    shapes, options = [], []
+    predict_on_batch, read_views = bright.predict_on_batch, kv.data.batches.read_views
+    monkeypatch.setattr(
+        bright, "predict_on_batch", lambda x: shapes.append(x.shape) or predict_on_batch(x)
+    )
+    monkeypatch.setattr(
+        kv.data.batches, "read_views", lambda *a, **k: options.append(k) or read_views(*a, **k)
+    )
+    larger = dataclasses.replace(bright.clip, frames=6, size=20)
+    source = kv.data.folder(videos)
+    result = evaluation.evaluate(
+        bright, source, views="2x3", clip=larger, sampling="uniform", short="hold", verbose=False
+    )
+    assert result.top1 == 1.0 and result.clips == 8
+    assert {shape[1:] for shape in shapes} == {(6, 20, 20, 3)}
+    assert {(k["sampling"], k["short"]) for k in options} == {("uniform", "hold")}
+    other = dataclasses.replace(larger, pixel_range=(-1, 1))
+    with pytest.warns(UserWarning, match="`clip` has pixel_range that the model was not made for"):
+        evaluation.evaluate(bright, source, clip=other, verbose=False)
+
+
 def test_views_are_averaged_as_probabilities(bright, videos):
     source = kv.data.folder(videos).select([0, 5])
     result = evaluation.evaluate(bright, source, views="2x2", verbose=False)
@@ -94,7 +118,7 @@ def test_thirty_views_are_those_of_the_papers(rotation, tmp_path):
 
 
 def test_many_views_take_bounded_memory(bright, videos, monkeypatch):
-    module = sys.modules["keras_vidreg.evaluation.evaluate"]
+    module = sys.modules["keras_vidreg.evaluation._evaluate"]
     source = kv.data.folder(videos).select([0, 5] * 15)
     read, predict_on_batch, track = (
         kv.data.batches.read_views,

@@ -139,6 +139,30 @@ def test_one_layer_and_one_band_at_a_time():
     assert len({round(row.loss, 6) for row in result.rows}) == 1 + 4 * (len(SCALES) - 1)
 
 
+def test_all_layers_at_once():
+    """Figure 4: every chosen layer is scaled by the same factor."""
+    model = small()
+    videos = RNG.normal(size=(5, 4, 6, 6, 3)).astype("float32")
+    data = (videos, np.array([0, 1, 2, 0, 1]))
+    result = evaluation.frequency_sensitivity(
+        model, data, layers="norm", together=True, scales=SCALES, batch_size=2, verbose=False
+    )
+    assert result.layers == ("norm0, norm1 together",) and len(result.rows) == 2 * len(SCALES)
+    for row in result.rows:
+        x = videos
+        for i in range(2):
+            x = np.asarray(ops.convert_to_numpy(model.get_layer(f"conv{i}")(x)))
+            low = numpy_mean(x)
+            x = row.scale * low + x - low if row.band == "low" else low + row.scale * (x - low)
+            x = ops.relu(model.get_layer(f"norm{i}")(x))
+        scores = ops.convert_to_numpy(model.layers[-1](model.layers[-2](x)))
+        scores = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+        assert row.accuracy == np.mean(scores.argmax(-1) == data[1])
+        assert row.loss == pytest.approx(-scores[range(5), data[1]].mean(), rel=1e-4)
+    single = evaluation.frequency_sensitivity(model, data, scales=SCALES, verbose=False)
+    assert len({row.loss for row in single.rows} & {row.loss for row in result.rows}) <= 1
+
+
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
     return tiny.make_videos(tmp_path_factory.mktemp("videos") / "all", per_class=3)
@@ -209,6 +233,15 @@ def test_one_layer_of_every_stage_by_default():
     ]
 
 
+def test_together_means_every_layer_of_the_last_two_stages():
+    names = ["stem_norm", "res3_block0_norm1", "res4_block0_norm1", "res4_block0_norm2"]
+    names += ["res5_block0_norm1", "res5_block0_shortcut_norm"]
+    assert list(choose_layers(names_only(names), together=True)) == names[2:]
+    names = [f"{pathway}_res{i}_norm" for i in (3, 4, 5) for pathway in ("slow", "fast")]
+    assert list(choose_layers(names_only(names), together=True)) == names[2:]
+    assert list(choose_layers(names_only(names), "res3", together=True)) == names[:2]
+
+
 def test_wrong_arguments_are_named():
     model = names_only(["norm"])
     for layer, message in (
@@ -245,10 +278,18 @@ def test_plot(tmp_path):
     ]
     result = evaluation.FrequencySensitivity(tuple(rows), 0.5, 1.0, "mean, size 3", 10, 0)
     fewer = evaluation.FrequencySensitivity(tuple(rows[:6]), 0.5, 1.0, "mean, size 3", 10, 0)
-    for name, results in (("one", result), ("two", {"baseline": result, "RMS": fewer})):
+    for name, results in (
+        ("one", result),
+        ("two", {"baseline": result, "RMS": fewer}),
+        ("together", {"none": fewer, "RMS": fewer}),
+    ):
         file = evaluation.plot_frequency_sensitivity(results, tmp_path / "new" / f"{name}.png")
         assert file.read_bytes().startswith(b"\x89PNG")
-    assert sorted(p.name for p in file.parent.iterdir()) == ["one.png", "two.png"]
+    assert sorted(p.name for p in file.parent.iterdir()) == [
+        "one.png",
+        "together.png",
+        "two.png",
+    ]
 
 
 def save_run(folder):

@@ -3,15 +3,18 @@
 import dataclasses
 import functools
 import re
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, Literal, NamedTuple
 
 import keras
 import numpy as np
 from rich.progress import track
 
-from keras_vidreg.evaluation.evaluate import label_numbers, predict, softmax
+from keras_vidreg.data import VideoSource
+from keras_vidreg.evaluation._evaluate import label_numbers, predict, softmax
 from keras_vidreg.layers import GaussianFilter, MeanFilter
 from keras_vidreg.models.insert import insert_layers, layer_paths, listed
+from keras_vidreg.models.parts import PATHWAY
 
 BANDS = ("low", "high")
 SCALES = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)
@@ -20,7 +23,7 @@ SPREAD = 5
 
 
 class FrequencyRow(NamedTuple):
-    """What was measured with one band in front of one layer scaled."""
+    """What was measured with one band scaled in front of one layer, or of several at once."""
 
     layer: str
     band: str
@@ -34,15 +37,15 @@ class FrequencySensitivity:
     """What was measured.
 
     Args:
-        rows: `FrequencyRow`s, by layer, band and scale.
-        accuracy: Accuracy of the model as it is.
-        loss: Its mean negative log of the probability of the true class.
-        low_pass: Filter that parts the bands.
-        clips: Number of videos that were measured.
-        skipped: Number of videos that could not be decoded.
+        rows: Tuple of `FrequencyRow`s, by layer, band and scale.
+        accuracy: Float, accuracy of the model as it is.
+        loss: Float, its mean negative log of the probability of the true class.
+        low_pass: String, the filter that parts the bands.
+        clips: Integer, number of videos that were measured.
+        skipped: Integer, number of videos that could not be decoded.
     """
 
-    rows: tuple
+    rows: tuple[FrequencyRow, ...]
     accuracy: float
     loss: float
     low_pass: str
@@ -50,21 +53,21 @@ class FrequencySensitivity:
     skipped: int
 
     @property
-    def layers(self):
+    def layers(self) -> tuple[str, ...]:
         """Paths of the layers, in the order of the model."""
         return tuple(dict.fromkeys(row.layer for row in self.rows))
 
     @property
-    def bands(self):
+    def bands(self) -> tuple[str, ...]:
         """The bands that were scaled."""
         return tuple(dict.fromkeys(row.band for row in self.rows))
 
-    def curve(self, layer, band):
+    def curve(self, layer: str, band: str) -> tuple[list[float], list[float]]:
         """`(scales, accuracies)` of one band in front of one layer."""
         rows = [row for row in self.rows if (row.layer, row.band) == (layer, band)]
         return [row.scale for row in rows], [row.accuracy for row in rows]
 
-    def cells(self):
+    def cells(self) -> list[list[str]]:
         """Accuracies as lines of text: a head, then a line for every layer and band."""
         scales = dict.fromkeys(row.scale for row in self.rows)
         lines = [["layer", "band", *(f"{scale:g}" for scale in scales)]]
@@ -73,35 +76,36 @@ class FrequencySensitivity:
                 lines.append([layer, band, *(f"{a:.1%}" for a in self.curve(layer, band)[1])])
         return lines
 
-    def table(self):
+    def table(self) -> str:
         """The same as a Markdown table."""
         head, *lines = self.cells()
         lines = [head, ["---", "---", *("--:" for _ in head[2:])], *lines]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The values as a dict of JSON values."""
         rows = [row._asdict() for row in self.rows]
         return {**dataclasses.asdict(self), "rows": rows}
 
 
 def frequency_sensitivity(
-    model,
-    source,
+    model: keras.Model,
+    source: VideoSource | tuple[Any, Any],
     *,
-    layers=None,
-    bands=BANDS,
-    scales=SCALES,
-    low_pass="mean",
-    size=3,
-    sigma=0.4,
-    batch_size=8,
-    on_error="skip",
-    verbose=True,
-):
+    layers: str | Iterable[str] | None = None,
+    together: bool = False,
+    bands: Iterable[str] = BANDS,
+    scales: Iterable[float] = SCALES,
+    low_pass: Literal["mean", "gaussian"] = "mean",
+    size: int = 3,
+    sigma: float = 0.4,
+    batch_size: int = 8,
+    on_error: Literal["skip", "raise"] = "skip",
+    verbose: bool = True,
+) -> FrequencySensitivity:
     """Measure what a model loses when a frequency band of its features is scaled at inference.
 
-    In front of one layer at a time, `x` is replaced by
+    In front of one layer at a time, or of all chosen layers at once, `x` is replaced by
 
     ```
     low:   s * lowpass(x) + (x - lowpass(x))
@@ -118,26 +122,35 @@ def frequency_sensitivity(
         layers: Paths of the layers (`"outer/inner"` inside nested models), or a regular expression
             that is searched in the paths of the batch normalizations. Defaults to the last batch
             normalization of every stage, where names tell 3 to 16 stages (`res4_block0_norm3` is in
-            `res4`, `stem_norm` in `stem`), or else to five spread over the model.
-        bands: Which of `"low"` and `"high"` to scale.
-        scales: Factors s.
-        low_pass: `"mean"` or `"gaussian"`.
-        size: Odd number of positions that the filter spans along every axis.
-        sigma: Of the Gaussian filter, in positions.
-        batch_size: Clips per step.
-        on_error: `"skip"` leaves broken videos out and counts them, `"raise"` stops.
-        verbose: Whether to show a progress bar.
+            `res4`, `stem_norm` in `stem`), or else to five spread over the model. With `together`
+            the default is every batch normalization of the last two stages (res4 and res5), as in
+            figure 4 of the paper.
+        together: Whether the chosen layers are scaled all at once, by the same factor, and not one
+            after another. Defaults to `False`.
+        bands: Which of `"low"` and `"high"` to scale. Defaults to both.
+        scales: Factors s. Defaults to 0, 0.25, ..., 2.
+        low_pass: `"mean"` or `"gaussian"`. Defaults to `"mean"`.
+        size: Odd integer, positions that the filter spans along every axis. Defaults to 3.
+        sigma: Float, of the Gaussian filter, in positions. Defaults to 0.4.
+        batch_size: Integer, clips per step. Defaults to 8.
+        on_error: `"skip"` leaves broken videos out and counts them, `"raise"` stops. Defaults to
+            `"skip"`.
+        verbose: Whether to show a progress bar. Defaults to `True`.
 
     Returns:
-        A `FrequencySensitivity`.
+        A `FrequencySensitivity`. With `together` its rows have one `layer`, which names the stages.
 
     Raises:
-        ValueError: When there is no such layer, or an argument is none of its choices.
+        ValueError: If there is no such layer, or an argument is none of its choices.
 
     Example:
     ```python
-    result = kv.evaluation.frequency_sensitivity(model, source, layers="res[45]_.*norm")
-    kv.evaluation.plot_frequency_sensitivity({"baseline": result}, "frequency.png")
+    models = {"none": baseline, "RMS": rms, "RS on x": rs_x, "RS on r": rs_r}
+    results = {
+        name: kv.evaluation.frequency_sensitivity(model, source, together=True)
+        for name, model in models.items()
+    }
+    kv.evaluation.plot_frequency_sensitivity(results, "frequency.png")
     ```
 
     Reference:
@@ -151,7 +164,7 @@ def frequency_sensitivity(
         raise ValueError(f"`scales` must be one or more numbers. Received: {scales!r}")
     if low_pass not in ("mean", "gaussian"):
         raise ValueError(f'`low_pass` must be "mean" or "gaussian". Received: {low_pass!r}')
-    chosen = choose_layers(model, layers)
+    chosen = choose_layers(model, layers, together)
     probes = {}
     for path, layer in chosen.items():
         dtype = layer.dtype_policy
@@ -159,20 +172,27 @@ def frequency_sensitivity(
         probes[path] = BandScaling(make(size, dtype=dtype), name=f"{layer.name}_bands", dtype=dtype)
     probed = insert_layers(model, {chosen[path]: probe for path, probe in probes.items()})
 
+    groups = {path: [probe] for path, probe in probes.items()}
+    if together:
+        stages = ", ".join(dict.fromkeys(map(_stage, probes)))
+        groups = {f"{stages} together": list(probes.values())}
+
     # One model and one compilation for all settings; the first setting is the model as it is.
-    settings = [(path, band, s) for path in probes for band in bands for s in scales if s != 1]
-    settings.insert(0, (next(iter(probes)), "low", 1.0))
+    settings = [(name, band, s) for name in groups for band in bands for s in scales if s != 1]
+    settings.insert(0, (next(iter(groups)), "low", 1.0))
     batches, steps, requested = _read(model, source, batch_size, on_error)
     work = ((k, batch) for batch in batches for k in range(len(settings)))
     correct, losses, clips = np.zeros(len(settings)), np.zeros(len(settings)), 0
     for k, (inputs, truth) in track(
         work, "scaling", total=steps * len(settings), disable=not verbose, transient=True
     ):
-        path, band, scale = settings[k]
-        factor = getattr(probes[path], band)
-        factor.assign(scale)
+        name, band, scale = settings[k]
+        factors = [getattr(probe, band) for probe in groups[name]]
+        for factor in factors:
+            factor.assign(scale)
         probabilities = softmax(predict(probed, inputs, batch_size))  # (n, classes)
-        factor.assign(1)
+        for factor in factors:
+            factor.assign(1)
         own = probabilities[np.arange(len(truth)), truth]
         correct[k] += np.sum(probabilities.argmax(axis=-1) == truth)
         losses[k] -= np.log(np.maximum(own, 1e-12)).sum()
@@ -183,13 +203,13 @@ def frequency_sensitivity(
     }
     accuracy, loss = measured[settings[0]]
     rows = [
-        FrequencyRow(path, band, s, *measured.get((path, band, s), (accuracy, loss)))
-        for path in probes
+        FrequencyRow(name, band, s, *measured.get((name, band, s), (accuracy, loss)))
+        for name in groups
         for band in bands
         for s in scales
     ]
-    name = f"mean, size {size}" if low_pass == "mean" else f"gaussian, size {size}, sigma {sigma:g}"
-    return FrequencySensitivity(tuple(rows), accuracy, loss, name, clips, requested - clips)
+    used = f"mean, size {size}" if low_pass == "mean" else f"gaussian, size {size}, sigma {sigma:g}"
+    return FrequencySensitivity(tuple(rows), accuracy, loss, used, clips, requested - clips)
 
 
 class BandScaling(keras.layers.Layer):
@@ -218,8 +238,8 @@ class BandScaling(keras.layers.Layer):
         return input_shape
 
 
-def choose_layers(model, layers=None):
-    """The layers that `frequency_sensitivity` means by `layers`, as `{path: layer}`."""
+def choose_layers(model, layers=None, together=False):
+    """The layers that `frequency_sensitivity` means by its arguments, as `{path: layer}`."""
     known = dict(layer_paths(model))
     if layers is not None and not isinstance(layers, str):
         if missing := [path for path in layers if path not in known]:
@@ -238,7 +258,7 @@ def choose_layers(model, layers=None):
             f"layers as `layers=[...]`; there are {listed(known)}"
         )
     if layers is None:
-        return _one_per_stage(norms)
+        return _last_two_stages(norms) if together else _one_per_stage(norms)
     found = {path: layer for path, layer in norms.items() if re.search(layers, path)}
     if not found:
         raise ValueError(
@@ -256,6 +276,16 @@ def _one_per_stage(norms):
         places = np.linspace(0, len(norms) - 1, min(SPREAD, len(norms)))
         paths = [list(norms)[round(place)] for place in places]
     return {path: norms[path] for path in paths}
+
+
+def _last_two_stages(norms):
+    last = list(dict.fromkeys(map(_word, norms)))[-2:]
+    return {path: layer for path, layer in norms.items() if _word(path) in last}
+
+
+def _word(path):
+    """The stage without its pathway: SlowFast has `slow_res4` and `fast_res4`."""
+    return re.sub(f"^{PATHWAY}", "", _stage(path).rpartition("/")[2])
 
 
 def _stage(path):

@@ -1,29 +1,39 @@
 """Pictures of what a model does."""
 
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_vidreg._atomic import whole_file
+from keras_vidreg.evaluation.frequency import FrequencySensitivity
 
 
-def plot_embedding_paths(paths, file, labels=None, *, shown=24):
+def plot_embedding_paths(
+    paths: Mapping[str, Any],
+    file: str | os.PathLike,
+    labels: Sequence[str] | None = None,
+    *,
+    shown: int = 24,
+) -> Path:
     """Draw the path that each clip takes through embedding space, one panel per model.
 
     A panel shows the first two principal components of all its embeddings; a line is a clip, a
-    dot a frame, darker towards the end of the clip, and a colour a class.
+    dot a frame, darker towards the end of the clip, and a color a class.
 
     Args:
-        paths: `{title: array (clips, frames, K)}`, one panel each.
-        file: Picture to write (`.png`, `.pdf` or `.svg`), whole or not at all.
-        labels: Name of the class of every clip, or `None` for a colour per clip.
-        shown: Most clips to draw in a panel.
+        paths: Dict `{title: array (clips, frames, K)}`, one panel each.
+        file: Path of the picture to write (`.png`, `.pdf` or `.svg`), whole or not at all.
+        labels: Name of the class of every clip. Defaults to `None`, a color per clip.
+        shown: Integer, most clips to draw in a panel. Defaults to 24.
 
     Returns:
         Path of the picture.
 
     Raises:
-        ImportError: Without matplotlib.
+        ImportError: If matplotlib is missing.
 
     Example:
     ```python
@@ -43,11 +53,11 @@ def plot_embedding_paths(paths, file, labels=None, *, shown=24):
     for axis, (title, z) in zip(axes, paths.items(), strict=True):
         points = principal_components(z)[:shown]  # (clips, N, 2)
         for i, path in enumerate(points):
-            colour = f"C{names.index(labels[i]) if names else i % 10}"
-            axis.plot(*path.T, color=colour, linewidth=1, alpha=0.6)
+            color = f"C{names.index(labels[i]) if names else i % 10}"
+            axis.plot(*path.T, color=color, linewidth=1, alpha=0.6)
             for t, point in enumerate(path):
                 alpha = 0.25 + 0.75 * t / max(1, len(path) - 1)
-                axis.scatter(*point, color=colour, s=12, alpha=alpha, linewidths=0)
+                axis.scatter(*point, color=color, s=12, alpha=alpha, linewidths=0)
         axis.set_title(title)
         axis.set_xlabel("first principal component")
         axis.set_aspect("equal", "datalim")
@@ -58,21 +68,24 @@ def plot_embedding_paths(paths, file, labels=None, *, shown=24):
     return _write(figure, file)
 
 
-def plot_frequency_sensitivity(results, file):
+def plot_frequency_sensitivity(
+    results: FrequencySensitivity | Mapping[str, FrequencySensitivity], file: str | os.PathLike
+) -> Path:
     """Draw accuracy over the scale of each frequency band, one panel per layer.
 
-    A colour is a model; its solid line is the low band, its dashed line the high band. A dotted
-    line marks the features as they are.
+    A color is a model; its solid line is the low band, its dashed line the high band. A dotted
+    line marks the features as they are. Where all results are of one layer, or of layers scaled
+    together, there is a panel per band instead, as in figure 4 of the paper.
 
     Args:
         results: A `FrequencySensitivity`, or several to compare: `{name: FrequencySensitivity}`.
-        file: Picture to write (`.png`, `.pdf` or `.svg`), whole or not at all.
+        file: Path of the picture to write (`.png`, `.pdf` or `.svg`), whole or not at all.
 
     Returns:
         Path of the picture.
 
     Raises:
-        ImportError: Without matplotlib.
+        ImportError: If matplotlib is missing.
 
     Example:
     ```python
@@ -84,23 +97,30 @@ def plot_frequency_sensitivity(results, file):
         Kim, Cha, Wee, Bae and Kim, "Regularization on Spatio-Temporally Smoothed Feature for
         Action Recognition", CVPR 2020, figures 1 and 4.
     """
-    if not isinstance(results, dict):
+    if isinstance(results, FrequencySensitivity):
         results = {"": results}
-    layers = list(dict.fromkeys(layer for result in results.values() for layer in result.layers))
-    columns = min(4, len(layers))
-    rows = -(-len(layers) // columns)
+    panels: dict[str, list] = {}  # title: (layer, band) of its curves
+    layers = dict.fromkeys(layer for result in results.values() for layer in result.layers)
+    for layer in layers:
+        for band in ("low", "high"):
+            title = layer if len(layers) > 1 else f"{layer}: {band} frequencies"
+            panels.setdefault(title, []).append((layer, band))
+    columns = min(4, len(panels))
+    rows = -(-len(panels) // columns)
     figure = _figure(3.6 * columns + 1, 3 * rows + 0.6)
     axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
-    for axis in axes[len(layers) :]:
+    for axis in axes[len(panels) :]:
         axis.set_visible(False)
-    for axis, layer in zip(axes, layers, strict=False):
+    for axis, (title, curves) in zip(axes, panels.items(), strict=False):
         for i, (name, result) in enumerate(results.items()):
-            for band in result.bands if layer in result.layers else ():
-                line = {"low": "-", "high": "--"}[band]
-                label = f"{name} {band}".strip()
+            for layer, band in curves:
+                if layer not in result.layers or band not in result.bands:
+                    continue
+                line = "--" if band == "high" and len(curves) > 1 else "-"
+                label = f"{name} {band}".strip() if len(curves) > 1 else name
                 axis.plot(*result.curve(layer, band), line, color=f"C{i}", marker=".", label=label)
         axis.axvline(1, color="grey", linestyle=":", linewidth=1)
-        axis.set_title(layer, fontsize="medium")
+        axis.set_title(title, fontsize="medium")
         axis.set_xlabel("scale")
     for axis in axes[::columns]:
         axis.set_ylabel("top-1 accuracy")

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 from keras_vidreg._atomic import write_json, write_text
-from keras_vidreg.evaluation.evaluate import evaluate
-from keras_vidreg.evaluation.smoothness import smoothness
+from keras_vidreg.evaluation._evaluate import evaluate
+from keras_vidreg.evaluation._smoothness import smoothness
 from keras_vidreg.zoo.check_input import logits_of
 from keras_vidreg.zoo.load import load
 from keras_vidreg.zoo.preset import Preset

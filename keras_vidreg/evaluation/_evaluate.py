@@ -1,11 +1,18 @@
 """Accuracy of a model on a video source, over one or several views of every video."""
 
 import dataclasses
+import warnings
+from collections.abc import Iterable
+from typing import Any, Literal
 
+import keras
 import numpy as np
 from rich.progress import track
 
+from keras_vidreg.data import Clip, VideoSource
 from keras_vidreg.data.sample import parse_views
+
+PIXELS = ("pixel_range", "mean", "std")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,34 +20,34 @@ class Evaluation:
     """What was measured.
 
     Args:
-        top: Accuracies, `{1: top-1, 5: top-5}`, as fractions.
-        loss: Mean negative log of the probability of the true class, after averaging views.
-        per_class: `{label: fraction of its clips that were classified as it}`.
+        top: Dict of accuracies, `{1: top-1, 5: top-5}`, as fractions.
+        loss: Float, mean negative log of the probability of the true class, after averaging views.
+        per_class: Dict `{label: fraction of its clips that were classified as it}`.
         confusion: Counts `(true class, predicted class)` in the order of the model's labels.
-        clips: Number of videos that were measured.
-        skipped: Number of videos that could not be decoded.
-        views: Views per video, as given.
+        clips: Integer, number of videos that were measured.
+        skipped: Integer, number of videos that could not be decoded.
+        views: String, views per video, as given.
     """
 
-    top: dict
+    top: dict[int, float]
     loss: float
-    per_class: dict
+    per_class: dict[str, float]
     confusion: np.ndarray
     clips: int
     skipped: int
     views: str
 
     @property
-    def top1(self):
+    def top1(self) -> float:
         """Fraction of clips whose most probable class is the true one."""
         return self.top[1]
 
     @property
-    def top5(self):
+    def top5(self) -> float | None:
         """Fraction of clips with the true class among the five most probable."""
         return self.top.get(5)
 
-    def to_dict(self):
+    def to_dict(self) -> dict[str, Any]:
         """The values as a dict of JSON values."""
         values = dataclasses.asdict(self)
         top = {f"top{k}": value for k, value in values.pop("top").items()}
@@ -48,8 +55,18 @@ class Evaluation:
 
 
 def evaluate(
-    model, source, *, views="1x1", batch_size=8, top=(1, 5), on_error="skip", verbose=True
-):
+    model: keras.Model,
+    source: VideoSource,
+    *,
+    views: str | int = "1x1",
+    clip: Clip | None = None,
+    sampling: Literal["clip", "uniform"] = "clip",
+    short: Literal["loop", "hold", "error"] = "loop",
+    batch_size: int = 8,
+    top: Iterable[int] = (1, 5),
+    on_error: Literal["skip", "raise"] = "skip",
+    verbose: bool = True,
+) -> Evaluation:
     """Measure a model on a source; the softmax scores of the views of a video are averaged.
 
     The labels of the source are found among the model's by name, so their order is free.
@@ -57,21 +74,30 @@ def evaluate(
     Args:
         model: A `kv.models.VideoClassifier`.
         source: A `VideoSource`.
-        views: `"10x3"` is ten places in time and three crops of each; `"1x1"` the centre.
-        batch_size: Views per step.
-        top: Which top-k accuracies to measure; 1 is always measured.
-        on_error: `"skip"` leaves broken videos out and counts them, `"raise"` stops.
-        verbose: Whether to show a progress bar.
+        views: `"10x3"` is ten places in time and three crops of each. Defaults to `"1x1"`, the
+            centre.
+        clip: A `Clip`, how videos are read, where that is not the model's own: more frames, or the
+            3 x 256 pixels of the papers from a model made for 224. Defaults to `model.clip`.
+        sampling: `"clip"`, frames that follow each other, or `"uniform"`, frames spread over the
+            whole video. Defaults to `"clip"`.
+        short: What happens to videos with too few frames: `"loop"`, `"hold"` or `"error"`, as in
+            training. Defaults to `"loop"`.
+        batch_size: Integer, views per step. Defaults to 8.
+        top: Which top-k accuracies to measure; 1 is always measured. Defaults to `(1, 5)`.
+        on_error: `"skip"` leaves broken videos out and counts them, `"raise"` stops. Defaults to
+            `"skip"`.
+        verbose: Whether to show a progress bar. Defaults to `True`.
 
     Returns:
         An `Evaluation`.
 
     Raises:
-        ValueError: When the source has labels that the model does not know.
+        ValueError: If the source has labels that the model does not know.
 
     Example:
     ```python
-    result = kv.evaluation.evaluate(model, kv.data.airplanes("test"), views="1x1")
+    larger = dataclasses.replace(model.clip, size=256, resize=256)
+    result = kv.evaluation.evaluate(model, source, views="10x3", clip=larger)
     result.top1
     ```
     """
@@ -82,9 +108,11 @@ def evaluate(
     videos = max(1, batch_size // count)
     batches = source.batches(
         videos,
-        clip=model.clip,
+        clip=_clip(model, clip),
         training=False,
         views=views,
+        sampling=sampling,
+        short=short,
         on_error=on_error,
         **({"threads": 1, "prefetch": 1} if count > 1 else {}),
     )
@@ -99,6 +127,19 @@ def evaluate(
     return _measure(
         np.concatenate(scores), np.concatenate(truth), model.labels, top, len(source), views
     )
+
+
+def _clip(model, clip):
+    """The clip to read; a warning where its pixels are not those that the model was made for."""
+    if clip is None:
+        return model.clip
+    if changed := [name for name in PIXELS if getattr(clip, name) != getattr(model.clip, name)]:
+        warnings.warn(
+            f"`clip` has {', '.join(changed)} that the model was not made for; take "
+            "dataclasses.replace(model.clip, size=...) to change no more than the size.",
+            stacklevel=3,
+        )
+    return clip
 
 
 def label_numbers(source, model):

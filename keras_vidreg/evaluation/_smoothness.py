@@ -1,32 +1,48 @@
 """How smoothly the per-frame embeddings of a model move."""
 
+from typing import Any
+
 import keras
 import numpy as np
 
-from keras_vidreg.evaluation.evaluate import predict
+from keras_vidreg.data import VideoSource
+from keras_vidreg.evaluation._evaluate import predict
 
 
-def embeddings(model, source, *, layer="grw_smoothing", batch_size=8):
+def embeddings(
+    model: keras.Model,
+    source: VideoSource,
+    *,
+    layer: str = "grw_smoothing",
+    batch_size: int = 8,
+) -> np.ndarray:
     """Per-frame embeddings of every video of a source, at the centre of each.
 
     Args:
         model: A `kv.models.VideoClassifier` with such a layer.
         source: A `VideoSource`.
-        layer: Name of the layer whose output `(B, N, K)` is wanted.
-        batch_size: Clips per step.
+        layer: String, name of the layer whose output `(B, N, K)` is wanted. Defaults to
+            `"grw_smoothing"`.
+        batch_size: Integer, clips per step. Defaults to 8.
 
     Returns:
         Array `(clips, N, K)`, in the order of the source; videos that cannot be decoded stop it.
 
     Raises:
-        ValueError: When the model has no such layer.
+        ValueError: If the model has no such layer.
     """
     inner = keras.Model(model.inputs[0], model.get_layer(layer).output)
     batches = source.batches(batch_size, clip=model.clip, training=False)
     return np.concatenate([predict(inner, np.asarray(clips), batch_size) for clips, _ in batches])
 
 
-def smoothness(model, source, *, layer="grw_smoothing", batch_size=8):
+def smoothness(
+    model: keras.Model,
+    source: VideoSource,
+    *,
+    layer: str = "grw_smoothing",
+    batch_size: int = 8,
+) -> float:
     """Mean acceleration over mean velocity of the embeddings; smaller is smoother.
 
     ```
@@ -38,8 +54,8 @@ def smoothness(model, source, *, layer="grw_smoothing", batch_size=8):
     Args:
         model: A `kv.models.VideoClassifier` with such a layer.
         source: A `VideoSource`.
-        layer: Name of the layer whose output is measured.
-        batch_size: Clips per step.
+        layer: String, name of the layer whose output is measured. Defaults to `"grw_smoothing"`.
+        batch_size: Integer, clips per step. Defaults to 8.
 
     Returns:
         A float.
@@ -52,7 +68,7 @@ def smoothness(model, source, *, layer="grw_smoothing", batch_size=8):
     return path_smoothness(embeddings(model, source, layer=layer, batch_size=batch_size))
 
 
-def path_smoothness(z):
+def path_smoothness(z: Any) -> float:
     """The same of embeddings `z`, `(clips, N, K)` with at least three frames."""
     z = np.asarray(z, "float64")
     if z.ndim != 3 or z.shape[1] < 3:
