@@ -33,6 +33,83 @@ def test_rounding_of_channels():
     assert [multiple_of_8(n) for n in (6, 10, 12, 20, 28, 46)] == [8, 16, 16, 24, 32, 48]
 
 
+def momenta(model):
+    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
+    return {norm.momentum for norm in norms}
+
+
+@pytest.mark.parametrize(
+    "make, default",
+    [
+        (lambda **k: kv.models.movinet("a0", **k), 0.99),
+        (lambda **k: kv.models.movinet("a0", causal=True, **k), 0.99),
+        (lambda **k: kv.models.frame_cnn(**k), 0.999),
+        (lambda **k: kv.models.slowonly(18, width=4, **k), 0.9),
+        (lambda **k: kv.models.slowfast(50, width=8, **k), 0.9),
+        (lambda **k: kv.models.csn(50, width=4, **k), 0.9),
+        (lambda **k: kv.models.r3d(18, width=4, **k), 0.9),
+        (lambda **k: kv.models.resnet3d_rs(50, width=4, **k), 0.9),
+        (lambda **k: kv.models.resnet_cifar(8, **k), 0.9),
+    ],
+)
+def test_momentum_of_every_normalization(make, default):
+    with keras.StatelessScope(initialize_variables=False):
+        assert momenta(make()) == {default}
+        assert momenta(make(norm_momentum=0.75)) == {0.75}
+
+
+def test_drop_path_of_movinet_grows_in_a_line():
+    with keras.StatelessScope(initialize_variables=False):
+        model = kv.models.movinet("a0", drop_path=0.3)
+        drops = [x for x in model.layers if isinstance(x, kv.layers.StochasticDepth)]
+        np.testing.assert_allclose([x.rate for x in drops], 0.3 * np.arange(1, 16) / 15)
+        for drop in drops:
+            rezero = model.get_layer(drop.name.replace("drop", "rezero"))
+            assert rezero.input[1] is drop.output
+        assert len(kv.models.movinet("a0").layers) == len(model.layers) - 15
+
+
+def test_drop_path_of_the_head_on_both_parts_of_every_layer():
+    model = small(drop_path=0.2, depth=2)
+    drops = [x for x in model.layers if isinstance(x, kv.layers.StochasticDepth)]
+    assert [x.name for x in drops] == [
+        "attention0_drop", "mlp0_drop", "attention1_drop", "mlp1_drop",
+    ]  # fmt: skip
+    for drop in drops:
+        assert drop.rate == 0.2
+        assert model.get_layer(drop.name.replace("drop", "add")).input[1] is drop.output
+
+
+def test_smoothing_at_an_intermediate_stage(tmp_path):
+    options = {"width": 4, "labels": 2, "stem": "small"}
+    backbone = kv.models.slowonly(18, **options)
+    model = small(backbone=backbone, smooth_at="res3", weight=0.7, window=4)
+    layer = model.get_layer("res3_grw_smoothing")
+    assert layer.normalize and len(layer.output.shape) == 5
+    assert not any(x.name == "grw_smoothing" for x in model.layers)
+    assert layer.input is not model.get_layer("res4_block0_conv1").input
+    video = np.random.default_rng(0).random((2, 8, 16, 16, 3)).astype("float32")
+    plain = small(backbone=backbone, weight=0.0)
+    plain.set_weights(model.get_weights())
+    np.testing.assert_allclose(model.predict_on_batch(video), plain.predict_on_batch(video), 1e-5)
+    assert model.embed(video, per_frame=True).shape == (2, 8, 16)  # Z, not the features of res3
+    np.testing.assert_allclose(model.embed(video), plain.embed(video), 1e-4)
+
+    model(video, training=True)
+    z = keras.Model(backbone.inputs[0], backbone.get_layer("res3_block1_act").output)
+    z = keras.ops.convert_to_numpy(z(video, training=True)).mean((2, 3))  # (B, T, C)
+    z = (z - z.mean((0, 1))) / np.sqrt(z.var((0, 1)) + 1e-5)
+    loss = 0.7 * kv.losses.grw_smoothing_loss(z, 4, 0.5)
+    np.testing.assert_allclose(float(model.losses[0]), float(loss), 1e-3)
+
+    model.save(tmp_path / "model.keras")
+    copy = keras.saving.load_model(tmp_path / "model.keras")
+    assert copy.get_layer("res3_grw_smoothing").weight == 0.7
+    np.testing.assert_allclose(copy.embed(video), model.embed(video), 1e-5)
+    with pytest.raises(ValueError, match="res9.*res2_block0_conv1"):
+        small(backbone=backbone, smooth_at="res9")
+
+
 def test_any_length_and_size():
     model = small()
     for shape in [(1, 8, 32, 32, 3), (2, 3, 40, 56, 3)]:

@@ -173,6 +173,7 @@ def test_every_family_takes_a_regularizer(make, count):
         0.5,
         0.5 * 15 / 16,
     }
+    assert max(model.get_layer(n).rate for n in names(model, "_drop")) == 0.5
 
 
 def test_default_positions():
@@ -192,7 +193,7 @@ def test_default_positions():
     "position, layer",
     [
         ("conv1", "conv1"), ("bn1", "norm1"), ("relu1", "act1"),
-        ("conv2", "conv2"), ("bn2", "norm2"), ("relu2", "act"),
+        ("conv2", "conv2"), ("bn2", "norm2"), ("relu2", "add"),
     ],
 )  # fmt: skip
 def test_regularizer_stands_before_its_layer(position, layer):
@@ -201,10 +202,38 @@ def test_regularizer_stands_before_its_layer(position, layer):
     )
     assert names(model, "_regularizer") == [f"res3_block{i}_{layer}_regularizer" for i in (0, 1)]
     follower = model.get_layer(f"res3_block1_{layer}")
-    assert follower.input is model.get_layer(f"res3_block1_{layer}_regularizer").output
+    branch = follower.input[1] if layer == "add" else follower.input
+    assert branch is model.get_layer(f"res3_block1_{layer}_regularizer").output
     if position == "conv1":  # of the branch, not of the shortcut
         add = model.get_layer("res3_block1_add")
         assert add.input[0] is model.get_layer("res3_block0_act").output
+
+
+def test_before_the_last_relu_is_on_the_branch_in_front_of_the_drop():
+    model = lazily_built(
+        lambda: kv.models.slowonly(
+            50, width=4, regularizer=RMS, positions="relu3", drop=kv.layers.StochasticDepth
+        )
+    )
+    regularizer = model.get_layer("res4_block1_add_regularizer")
+    assert regularizer.input is model.get_layer("res4_block1_norm3").output
+    assert model.get_layer("res4_block1_drop").input is regularizer.output
+    assert model.get_layer("res4_block1_add").input[0] is model.get_layer("res4_block0_act").output
+
+
+def test_drop_rates_of_resnet3d_rs_grow_with_the_stages():
+    model = lazily_built(lambda: kv.models.resnet3d_rs(50, width=8, drop_rate=0.2))
+    for stage, rate in zip((2, 3, 4, 5), (0.08, 0.12, 0.16, 0.2), strict=True):
+        drops = [name for name in names(model, "_drop") if name.startswith(f"res{stage}_")]
+        np.testing.assert_allclose([model.get_layer(name).rate for name in drops], rate)
+
+
+def test_stem_for_small_images():
+    model = lazily_built(lambda: kv.models.slowonly(18, width=4, stem="small"))
+    assert not names(model, "stem_pool")
+    conv = model.get_layer("stem_conv")
+    assert (conv.kernel_size, conv.strides) == ((1, 3, 3), (1, 1, 1))
+    assert model.backbone.compute_output_shape((1, 4, 32, 32, 3)) == (1, 4, 4, 4, 32)
 
 
 def test_drop_rates_grow_in_a_line():
@@ -261,6 +290,7 @@ def test_plain_values_of_a_recipe():
         (lambda: kv.models.slowonly(50, positions=("bn4",)), "positions.*bn3.*bn4"),
         (lambda: kv.models.slowonly(18, stages=("res6",)), "stages.*res5.*res6"),
         (lambda: kv.models.slowonly(18, drop_rate=0.1), "drop_rate.*drop"),
+        (lambda: kv.models.slowonly(18, stem="tiny"), "stem.*small.*tiny"),
         (lambda: kv.models.csn(50, positions="relu2_mix"), "positions.*conv2_mix.*bn2_mix"),
         (lambda: kv.models.csn(50, interaction="lost"), "interaction.*lost"),
         (lambda: kv.models.csn(34), "depth.*34"),

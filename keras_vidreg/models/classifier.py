@@ -11,8 +11,6 @@ from keras_vidreg.data import Clip, prepare, read_clip
 from keras_vidreg.models.parts import layers_of
 from keras_vidreg.models.record import Record
 
-EMBEDDINGS = "grw_smoothing"  # the layer whose output a GRW classifier smooths
-
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
 class VideoClassifier(keras.Model):
@@ -24,6 +22,7 @@ class VideoClassifier(keras.Model):
         labels: number of classes, or their names.
         clip: the `Clip` that the model was made for.
         features: name of the layer whose output is the backbone's.
+        embeddings: name of the layer whose output `embed` gives. Defaults to `features`.
         name: of the model.
 
     Raises:
@@ -37,11 +36,12 @@ class VideoClassifier(keras.Model):
     [('yes', 0.5)]
     """
 
-    def __init__(self, inputs, outputs, *, labels, clip, features, name=None):
+    def __init__(self, inputs, outputs, *, labels, clip, features, embeddings=None, name=None):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
         self._labels = label_names(labels)
         self._clip = clip
         self._features = features
+        self._embeddings = embeddings or features
         self._record = None  # builders fill it in
         if len(self._labels) != outputs.shape[-1]:
             raise ValueError(
@@ -169,8 +169,7 @@ class VideoClassifier(keras.Model):
 
     @functools.cached_property
     def _embedder(self):
-        names = {layer.name for layer in self.layers}
-        layer = self.get_layer(EMBEDDINGS if EMBEDDINGS in names else self._features)
+        layer = self.get_layer(self._embeddings)
         return keras.Model(self.inputs[0], layer.output, name=f"{self.name}_embedder")
 
     def _read(self, video):
@@ -191,6 +190,7 @@ class VideoClassifier(keras.Model):
             "labels": list(self.labels),
             "clip": dataclasses.asdict(self.clip),
             "features": self._features,
+            "embeddings": self._embeddings,
             "record": self._record and dataclasses.asdict(self._record),
         }
 
@@ -203,6 +203,7 @@ class VideoClassifier(keras.Model):
             labels=config["labels"],
             clip=Clip.from_dict(config["clip"]),
             features=config["features"],
+            embeddings=config["embeddings"],
             name=network.name,
         )
         if config.get("record"):

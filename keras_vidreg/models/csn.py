@@ -5,6 +5,7 @@ import keras
 from keras_vidreg.models.classifier import VideoClassifier, label_names
 from keras_vidreg.models.record import recorded
 from keras_vidreg.models.resnet3d import (
+    NORM_MOMENTUM,
     STAGES,
     ResNet3D,
     check_depth,
@@ -27,6 +28,7 @@ def csn(
     stages=("res4", "res5"),
     drop=None,
     drop_rate=0.0,
+    norm_momentum=NORM_MOMENTUM,
     width=64,
     dropout=0.5,
     clip=None,
@@ -45,6 +47,8 @@ def csn(
         labels: number of classes, or their names. Defaults to 400.
         regularizer, positions, stages, drop, drop_rate: as in `kv.models.slowonly`. The depthwise
             convolution of a block is its `"conv2"`, the one that mixes channels `"conv2_mix"`.
+        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
+            Defaults to 0.9.
         width: channels of the stem. Defaults to 64.
         dropout: rate in front of the last layer. Defaults to 0.5.
         clip: what the model is fed with. Defaults to 32 frames at 15 frames a second, 224 pixels.
@@ -81,6 +85,7 @@ def csn(
         stages=stages,
         drop=drop,
         drop_rate=drop_rate,
+        norm_momentum=norm_momentum,
     )
     inputs = keras.Input((None, None, None, 3), name="video")
     x = network.stem(inputs, width, (3, 7, 7))

@@ -1,6 +1,7 @@
 """MobileNetV3 over every frame, with or without temporal shift between the frames."""
 
 import dataclasses
+import functools
 
 import keras
 from keras import ops
@@ -81,6 +82,7 @@ def frame_cnn(
     temporal_shift=False,
     causal=False,
     weights=None,
+    norm_momentum=0.999,
     dropout=0.2,
     clip=None,
     name=None,
@@ -99,6 +101,8 @@ def frame_cnn(
         causal: whether channels move from earlier to later frames only. Defaults to False.
         weights: of everything but the head, as `keras.applications` takes them: `None` (random),
             `"imagenet"` (downloaded by Keras) or the path of a weights file. Defaults to `None`.
+        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
+            Defaults to 0.999, with which the weights for images were made.
         dropout: rate in front of the last layer. Defaults to 0.2.
         clip: what the model is fed with. Defaults to 50 frames, 5 a second, of 224 x 224 pixels.
         name: of the model. Defaults to `variant`, with `_tsm` if shifted.
@@ -130,11 +134,13 @@ def frame_cnn(
     inputs = keras.Input((None, None, None, 3), name="video")
     stem = keras.layers.Conv2D(STEM, 3, 2, "same", use_bias=False, name="conv")
     x = PerFrame(stem, name="conv")(inputs)
-    x = _norm(x, "conv", HS)
+    norm = functools.partial(_norm, momentum=norm_momentum)
+    x = norm(x, "conv", HS)
     for i, block in enumerate(table.blocks):
-        x = _inverted_residual(x, *block, shift, f"expanded_conv_{i}" if i else "expanded_conv")
+        block_name = f"expanded_conv_{i}" if i else "expanded_conv"
+        x = _inverted_residual(x, *block, shift, norm, block_name)
     x = _pointwise(x, table.last, "conv_1")
-    x = _norm(x, "conv_1", HS)
+    x = norm(x, "conv_1", HS)
 
     x = keras.layers.GlobalAveragePooling3D(name="head_pool")(x)
     x = keras.layers.Dense(table.hidden, activation=HS, name="head_dense")(x)
@@ -154,7 +160,9 @@ def frame_cnn(
     return model
 
 
-def _inverted_residual(x, kernel, expanded, channels, excite, activation, stride, shift, name):
+def _inverted_residual(
+    x, kernel, expanded, channels, excite, activation, stride, shift, norm, name
+):
     """Expand, convolve per channel, squeeze-and-excite, project, and add to the shortcut."""
     shortcut = x
     has_shortcut = stride == 1 and x.shape[-1] == channels
@@ -162,15 +170,15 @@ def _inverted_residual(x, kernel, expanded, channels, excite, activation, stride
         if shift is not None and has_shortcut:
             x = TemporalShift(**shift, name=f"{name}_shift")(x)
         x = _pointwise(x, expanded, f"{name}_expand")
-        x = _norm(x, f"{name}_expand", activation)
+        x = norm(x, f"{name}_expand", activation)
     x = DepthwiseConv3D(
         (1, kernel, kernel), (1, stride, stride), "same", use_bias=False, name=f"{name}_depthwise"
     )(x)
-    x = _norm(x, f"{name}_depthwise", activation)
+    x = norm(x, f"{name}_depthwise", activation)
     if excite:
         x = _squeeze_excite(x, f"{name}_squeeze_excite")
     x = _pointwise(x, channels, f"{name}_project")
-    x = _norm(x, f"{name}_project")
+    x = norm(x, f"{name}_project")
     return keras.layers.Add(name=f"{name}_add")([shortcut, x]) if has_shortcut else x
 
 
@@ -189,8 +197,8 @@ def _pointwise(x, channels, name):
     return keras.layers.Dense(channels, use_bias=False, name=name)(x)
 
 
-def _norm(x, name, activation=None):
-    x = keras.layers.BatchNormalization(epsilon=1e-3, momentum=0.999, name=f"{name}_bn")(x)
+def _norm(x, name, activation=None, *, momentum):
+    x = keras.layers.BatchNormalization(epsilon=1e-3, momentum=momentum, name=f"{name}_bn")(x)
     if activation is None:
         return x
     return keras.layers.Activation(activation, name=f"{name}_act")(x)

@@ -1,9 +1,12 @@
 """Per-frame features, smoothed by GRW, then attention over time."""
 
+import functools
+
 import keras
 
-from keras_vidreg.layers import GRWSmoothing, PerFrame, TemporalPosition
+from keras_vidreg.layers import GRWSmoothing, PerFrame, StochasticDepth, TemporalPosition
 from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.insert import insert_behind
 from keras_vidreg.models.record import recorded
 
 NORM_EPSILON = 1e-5
@@ -21,6 +24,8 @@ def grw_classifier(
     labels,
     alpha=0.5,
     weight=0.1,
+    smooth_at=None,
+    drop_path=0.0,
     dropout=0.0,
     clip=None,
     name=None,
@@ -43,6 +48,12 @@ def grw_classifier(
         labels: number of classes, or their names.
         alpha: weight of the small-velocity prior. Defaults to 0.5.
         weight: weight of the smoothing loss in the total loss. Defaults to 0.1.
+        smooth_at: stage or layer of the backbone that is smoothed instead of the embeddings, such
+            as `"block3"`: its output is averaged over space and normalised to mean 0 and variance 1
+            per channel, without learned parameters, before the loss. The layer is called
+            `"block3_grw_smoothing"`. Defaults to the embeddings.
+        drop_path: probability that a clip skips an attention or feed-forward part in training.
+            Defaults to 0.
         dropout: rate in front of the last layer. Defaults to 0.
         clip: what the model is fed with. Defaults to the backbone's.
         name: of the model. Defaults to the backbone's name with `_grw`.
@@ -52,7 +63,7 @@ def grw_classifier(
 
     Raises:
         ValueError: if the heads do not divide the embedding, if the features are of another rank,
-            or if nothing says what clip the model takes.
+            if the backbone has no stage `smooth_at`, or if nothing says what clip the model takes.
 
     Example:
 
@@ -62,8 +73,8 @@ def grw_classifier(
     >>> model(np.zeros((1, 10, 64, 64, 3), "float32")).shape
     (1, 2)
 
-    Reference: Goldman, Giryes, Satyanarayanan, "GRW smoothing", NeurIPS 2025 (final-layer
-    smoothing).
+    Reference: Goldman, Giryes, Satyanarayanan, "Smooth Regularization for Efficient Video
+    Recognition", NeurIPS 2025 (smoothing of the final and of an intermediate layer).
     """
     if embed_dim % heads:
         raise ValueError(
@@ -76,6 +87,11 @@ def grw_classifier(
     name = name or f"{backbone.name}_grw"
     if isinstance(backbone, VideoClassifier):
         backbone = backbone.backbone
+    # a clip may have any number of frames, so a tail shorter than a window is let pass
+    smoothing = functools.partial(GRWSmoothing, window, alpha, weight, remainder="drop")
+    if smooth_at is not None:
+        layer = smoothing(normalize=True, name=f"{smooth_at}_grw_smoothing")
+        backbone = insert_behind(backbone, smooth_at, layer)
     inputs, x = backbone.inputs[0], backbone.outputs[0]
     if len(x.shape) == 5:
         pool = keras.layers.GlobalAveragePooling2D(name="pool")
@@ -86,34 +102,46 @@ def grw_classifier(
             f"Received: {x.shape}"
         )
     x = keras.layers.Dense(embed_dim, name="embedding")(x)  # (B, T, K)
-    # a clip may have any number of frames, so a tail shorter than a window is let pass
-    x = GRWSmoothing(window, alpha, weight, remainder="drop", name="grw_smoothing")(x)
+    if smooth_at is None:
+        x = smoothing(name="grw_smoothing")(x)
     x = _norm("embedding_norm")(x)
     x = TemporalPosition(endpoint=True, name="position")(x)
     for i in range(depth):
-        x = _attention(x, heads, f"attention{i}")
-        x = _feed_forward(x, mlp_dim, f"mlp{i}")
+        x = _attention(x, heads, drop_path, f"attention{i}")
+        x = _feed_forward(x, mlp_dim, drop_path, f"mlp{i}")
     x = _norm("attention_norm")(x)
     x = keras.layers.GlobalAveragePooling1D(name="temporal_pool")(x)
     if dropout:
         x = keras.layers.Dropout(dropout, name="head_dropout")(x)
     outputs = keras.layers.Dense(len(labels), name="logits", dtype="float32")(x)
     return VideoClassifier(
-        inputs, outputs, labels=labels, clip=clip, features=backbone.layers[-1].name, name=name
+        inputs,
+        outputs,
+        labels=labels,
+        clip=clip,
+        features=backbone.layers[-1].name,
+        embeddings="embedding",
+        name=name,
     )
 
 
-def _attention(x, heads, name):
+def _attention(x, heads, drop_path, name):
     y = _norm(f"{name}_norm")(x)
     y = keras.layers.MultiHeadAttention(heads, x.shape[-1] // heads, name=name)(y, y)
-    return keras.layers.Add(name=f"{name}_add")([x, y])
+    return _add(x, y, drop_path, name)
 
 
-def _feed_forward(x, hidden, name):
+def _feed_forward(x, hidden, drop_path, name):
     y = _norm(f"{name}_norm")(x)
     y = keras.layers.Dense(hidden, name=f"{name}_expand")(y)
     y = keras.layers.Activation("gelu", name=f"{name}_act")(y)
     y = keras.layers.Dense(x.shape[-1], name=f"{name}_project")(y)
+    return _add(x, y, drop_path, name)
+
+
+def _add(x, y, drop_path, name):
+    if drop_path:
+        y = StochasticDepth(drop_path, name=f"{name}_drop")(y)
     return keras.layers.Add(name=f"{name}_add")([x, y])
 
 

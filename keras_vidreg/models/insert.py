@@ -1,6 +1,7 @@
 """Copies of a model that have layers in front of some of its layers."""
 
 import itertools
+import re
 
 import keras
 from keras import ops
@@ -142,6 +143,29 @@ def insert_layers(model, front):
     return copied
 
 
+def insert_behind(model, part, new_layer):
+    """The same layers, with a new one behind the last layer of a stage (or a layer) of that name.
+
+    Raises:
+        ValueError: if there is no such stage.
+    """
+    stage = re.compile(f"{re.escape(part)}(_|$)")
+    found = [layer for layer in model.layers if stage.match(layer.name)]
+    if not found:
+        raise ValueError(
+            f"`{model.name}` has no layers of a stage {part!r}. There are: "
+            + listed(layer.name for layer in model.layers)
+        )
+
+    def call(layer, *args, **kwargs):
+        outputs = layer(*args, **kwargs)
+        return new_layer(outputs) if layer is found[-1] else outputs
+
+    return keras.models.clone_model(
+        _functional(model), model.input, clone_function=lambda layer: layer, call_function=call
+    )
+
+
 def _functional(model):
     """The graph of a Functional model of any class, as a plain Functional model."""
     return keras.Model(model.input, model.output, name=model.name)
@@ -159,6 +183,7 @@ def _same_class(model, graph):
             labels=model.labels,
             clip=model.clip,
             features=model._features,
+            embeddings=model._embeddings,
             name=model.name,
         )
     if kind.__init__ is type(graph).__init__:

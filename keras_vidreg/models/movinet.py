@@ -11,6 +11,7 @@ from keras_vidreg.layers import (
     ReZero,
     SpatialAveragePooling,
     SqueezeExcite3D,
+    StochasticDepth,
 )
 from keras_vidreg.layers.squeeze_excite3d import linear_gate
 from keras_vidreg.models.classifier import VideoClassifier, label_names
@@ -157,7 +158,17 @@ STRIDES = (2, 2, 2, 1, 2)
 
 
 @recorded
-def movinet(variant="a0", *, causal=False, labels=600, dropout=0.2, clip=None, name=None):
+def movinet(
+    variant="a0",
+    *,
+    causal=False,
+    labels=600,
+    drop_path=0.0,
+    norm_momentum=0.99,
+    dropout=0.2,
+    clip=None,
+    name=None,
+):
     """MoViNet, a family of small 3D networks found by architecture search.
 
     The causal variant is the streaming network applied to a whole clip: (2+1)D convolutions, hard
@@ -168,6 +179,10 @@ def movinet(variant="a0", *, causal=False, labels=600, dropout=0.2, clip=None, n
         variant: `"a0"` to `"a5"`.
         causal: whether no frame depends on later ones. Defaults to False.
         labels: number of classes, or their names. Defaults to 600.
+        drop_path: probability that a clip skips the branch of the last block in training; that of
+            block `l` of `L` is `drop_path * l / L`. Defaults to 0.
+        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
+            Defaults to 0.99.
         dropout: rate in front of the last layer. Defaults to 0.2.
         clip: what the model is fed with. Defaults to the paper's setting of this variant.
         name: of the model. Defaults to `movinet_a0`, or `movinet_a0_causal`, and so on.
@@ -193,8 +208,9 @@ def movinet(variant="a0", *, causal=False, labels=600, dropout=0.2, clip=None, n
         )
     table = ARCHITECTURES[variant]
     labels = label_names(labels)
-    activation = "hard_swish" if causal else "swish"
-    position = causal and table.position
+    network = _Network(causal, causal and table.position, norm_momentum)
+    total = sum(len(expansions) for _, _, expansions in table.blocks)
+    number = 0
 
     inputs = keras.Input((None, None, None, 3), name="video")
     x = PerFrame(
@@ -203,24 +219,23 @@ def movinet(variant="a0", *, causal=False, labels=600, dropout=0.2, clip=None, n
         ),
         name="stem_conv",
     )(inputs)
-    x = _norm(x, "stem", activation)
+    x = network.norm(x, "stem", activate=True)
     for i, ((channels, kernels, expansions), stride) in enumerate(
         zip(table.blocks, STRIDES, strict=True)
     ):
         for j, (kernel, expanded) in enumerate(zip(kernels.split(), expansions, strict=True)):
-            x = _bottleneck(
+            number += 1
+            x = network.bottleneck(
                 x,
                 channels,
                 expanded,
                 kernel=(int(kernel[0]), int(kernel[1]), int(kernel[1])),
                 stride=stride if j == 0 else 1,
-                causal=causal,
-                activation=activation,
-                position=position,
+                drop_path=drop_path * number / total,
                 name=f"block{i}_layer{j}",
             )
     x = _pointwise(x, table.head, "head")
-    x = _norm(x, "head", activation)
+    x = network.norm(x, "head", activate=True)
 
     x = keras.layers.GlobalAveragePooling3D(name="head_pool")(x)
     x = keras.layers.Dense(HIDDEN_UNITS, activation="swish", name="head_dense")(x)
@@ -236,38 +251,58 @@ def movinet(variant="a0", *, causal=False, labels=600, dropout=0.2, clip=None, n
     )
 
 
-def _bottleneck(x, channels, expanded, kernel, stride, causal, activation, position, name):
-    """Expand, convolve per channel, squeeze-and-excite, project, and add to the shortcut."""
-    shortcut = x
-    x = _pointwise(x, expanded, f"{name}_expand")
-    x = _norm(x, f"{name}_expand", activation)
-    if causal:  # (2+1)D: space first, then time
-        time, *space = kernel
-        x = _depthwise(x, (1, *space), stride, "same", f"{name}_feature")
-        x = _norm(x, f"{name}_feature", activation)
-        if time > 1:
-            x = _depthwise(x, (time, 1, 1), 1, "causal", f"{name}_temporal")
-            x = _norm(x, f"{name}_temporal", activation)
-    else:
-        x = _depthwise(x, kernel, stride, "same", f"{name}_feature")
-        x = _norm(x, f"{name}_feature", activation)
-    x = SqueezeExcite3D(
-        # both widths are a quarter of what is pooled, and both references round c // 4 first
-        width=multiple_of_8(expanded // 4 * (2 if causal else 1)),
-        causal=causal,
-        activation=activation,
-        gate=linear_gate if causal else "sigmoid",
-        position=position,
-        name=f"{name}_squeeze_excite",
-    )(x)
-    x = _pointwise(x, channels, f"{name}_project")
-    x = _norm(x, f"{name}_project")
-    if stride > 1:
-        shortcut = SpatialAveragePooling(3, stride, name=f"{name}_skip_pool")(shortcut)
-    if stride > 1 or shortcut.shape[-1] != channels:
-        shortcut = _pointwise(shortcut, channels, f"{name}_skip")
-        shortcut = _norm(shortcut, f"{name}_skip")
-    return ReZero(name=f"{name}_rezero")([shortcut, x])
+@dataclasses.dataclass(frozen=True)
+class _Network:
+    """What all blocks of a network have in common."""
+
+    causal: bool
+    position: bool
+    norm_momentum: float
+
+    @property
+    def activation(self):
+        return "hard_swish" if self.causal else "swish"
+
+    def bottleneck(self, x, channels, expanded, kernel, stride, drop_path, name):
+        """Expand, convolve per channel, squeeze-and-excite, project, and add to the shortcut."""
+        shortcut = x
+        x = _pointwise(x, expanded, f"{name}_expand")
+        x = self.norm(x, f"{name}_expand", activate=True)
+        if self.causal:  # (2+1)D: space first, then time
+            time, *space = kernel
+            x = _depthwise(x, (1, *space), stride, "same", f"{name}_feature")
+            x = self.norm(x, f"{name}_feature", activate=True)
+            if time > 1:
+                x = _depthwise(x, (time, 1, 1), 1, "causal", f"{name}_temporal")
+                x = self.norm(x, f"{name}_temporal", activate=True)
+        else:
+            x = _depthwise(x, kernel, stride, "same", f"{name}_feature")
+            x = self.norm(x, f"{name}_feature", activate=True)
+        x = SqueezeExcite3D(
+            # both widths are a quarter of what is pooled, and both references round c // 4 first
+            width=multiple_of_8(expanded // 4 * (2 if self.causal else 1)),
+            causal=self.causal,
+            activation=self.activation,
+            gate=linear_gate if self.causal else "sigmoid",
+            position=self.position,
+            name=f"{name}_squeeze_excite",
+        )(x)
+        x = _pointwise(x, channels, f"{name}_project")
+        x = self.norm(x, f"{name}_project")
+        if stride > 1:
+            shortcut = SpatialAveragePooling(3, stride, name=f"{name}_skip_pool")(shortcut)
+        if stride > 1 or shortcut.shape[-1] != channels:
+            shortcut = _pointwise(shortcut, channels, f"{name}_skip")
+            shortcut = self.norm(shortcut, f"{name}_skip")
+        if drop_path:  # the same in front of ReZero, which scales, as behind it
+            x = StochasticDepth(drop_path, name=f"{name}_drop")(x)
+        return ReZero(name=f"{name}_rezero")([shortcut, x])
+
+    def norm(self, x, name, activate=False):
+        x = keras.layers.BatchNormalization(
+            momentum=self.norm_momentum, epsilon=NORM_EPSILON, name=f"{name}_norm"
+        )(x)
+        return keras.layers.Activation(self.activation, name=f"{name}_act")(x) if activate else x
 
 
 def _pointwise(x, channels, name):
@@ -286,13 +321,6 @@ def _depthwise(x, kernel, stride, padding, name):
         depthwise_initializer="he_normal",
         name=f"{name}_conv",
     )(x)
-
-
-def _norm(x, name, activation=None):
-    x = keras.layers.BatchNormalization(epsilon=NORM_EPSILON, name=f"{name}_norm")(x)
-    if activation is None:
-        return x
-    return keras.layers.Activation(activation, name=f"{name}_act")(x)
 
 
 def multiple_of_8(channels):

@@ -5,7 +5,14 @@ import keras
 from keras_vidreg.data import Clip
 from keras_vidreg.models.classifier import VideoClassifier, label_names
 from keras_vidreg.models.record import recorded
-from keras_vidreg.models.resnet3d import STAGES, ResNet3D, check_depth, head, stage_table
+from keras_vidreg.models.resnet3d import (
+    NORM_MOMENTUM,
+    STAGES,
+    ResNet3D,
+    check_depth,
+    head,
+    stage_table,
+)
 
 CLIP = Clip(
     frames=16,
@@ -27,6 +34,7 @@ def r3d(
     stages=("res4", "res5"),
     drop=None,
     drop_rate=0.0,
+    norm_momentum=NORM_MOMENTUM,
     width=64,
     dropout=0.0,
     clip=None,
@@ -38,6 +46,8 @@ def r3d(
         depth: 18 or 34. Defaults to 18.
         labels: number of classes, or their names. Defaults to 400.
         regularizer, positions, stages, drop, drop_rate: as in `kv.models.slowonly`.
+        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
+            Defaults to 0.9.
         width: channels of the stem. Defaults to 64.
         dropout: rate in front of the last layer. Defaults to 0.
         clip: what the model is fed with. Defaults to 16 frames at 15 frames a second, 112 pixels.
@@ -68,6 +78,7 @@ def r3d(
         stages=stages,
         drop=drop,
         drop_rate=drop_rate,
+        norm_momentum=norm_momentum,
     )
     inputs = keras.Input((None, None, None, 3), name="video")
     x = network.stem(inputs, width, (3, 7, 7), pool=False)

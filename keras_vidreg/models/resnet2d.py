@@ -1,5 +1,7 @@
 """Residual networks for small images, with a regularizer in their blocks."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -9,7 +11,9 @@ WIDTHS = (16, 32, 64)  # channels of the stages
 NORM_EPSILON = 1e-5
 
 
-def resnet_cifar(depth=110, *, labels=100, regularizer=None, stages=(2, 3), name=None):
+def resnet_cifar(
+    depth=110, *, labels=100, regularizer=None, stages=(2, 3), norm_momentum=0.9, name=None
+):
     """The residual network for images of CIFAR's size, a plain Keras model.
 
     A convolution, then three stages of `n = (depth - 2) / 6` basic blocks with 16, 32 and 64
@@ -25,6 +29,8 @@ def resnet_cifar(depth=110, *, labels=100, regularizer=None, stages=(2, 3), name
         regularizer: what gives a new layer, `regularizer(name=...)`, for example
             `functools.partial(kv.layers.RandomMeanScaling, stddev=0.5)`. Defaults to none.
         stages: of 1 to 3, those with the regularizer. Defaults to `(2, 3)`.
+        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
+            Defaults to 0.9.
         name: of the model. Defaults to `resnet_cifar_110` and so on.
 
     Returns:
@@ -52,7 +58,8 @@ def resnet_cifar(depth=110, *, labels=100, regularizer=None, stages=(2, 3), name
         raise ValueError(f"`stages` must be of 1, 2 and 3. Received: {sorted(unknown)}")
     regularizer = own_seeds(regularizer)
     inputs = keras.Input((None, None, 3), name="image")
-    x = _activation(_norm(_conv(inputs, WIDTHS[0], 1, "stem"), "stem"), "stem")
+    norm = functools.partial(_norm, momentum=norm_momentum)
+    x = _activation(norm(_conv(inputs, WIDTHS[0], 1, "stem"), "stem"), "stem")
     for stage, width in enumerate(WIDTHS, start=1):
         for i in range(blocks):
             x = _block(
@@ -60,6 +67,7 @@ def resnet_cifar(depth=110, *, labels=100, regularizer=None, stages=(2, 3), name
                 width,
                 stride=2 if stage > 1 and i == 0 else 1,
                 regularizer=regularizer if stage in stages else None,
+                norm=norm,
                 name=f"stage{stage}_block{i}",
             )
     x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
@@ -67,14 +75,14 @@ def resnet_cifar(depth=110, *, labels=100, regularizer=None, stages=(2, 3), name
     return keras.Model(inputs, outputs, name=name or f"resnet_cifar_{depth}")
 
 
-def _block(x, width, stride, regularizer, name):
+def _block(x, width, stride, regularizer, norm, name):
     """Two convolutions, added to the shortcut."""
     shortcut = x
     for part in (1, 2):
         x = _conv(x, width, stride if part == 1 else 1, f"{name}_{part}")
         if regularizer is not None:
             x = regularizer(name=f"{name}_{part}_regularizer")(x)
-        x = _norm(x, f"{name}_{part}")
+        x = norm(x, f"{name}_{part}")
         if part == 1:
             x = _activation(x, f"{name}_{part}")
     if stride > 1:
@@ -100,10 +108,10 @@ def _conv(x, channels, stride, name):
     )(x)
 
 
-def _norm(x, name):
-    return keras.layers.BatchNormalization(momentum=0.9, epsilon=NORM_EPSILON, name=f"{name}_norm")(
-        x
-    )
+def _norm(x, name, momentum):
+    return keras.layers.BatchNormalization(
+        momentum=momentum, epsilon=NORM_EPSILON, name=f"{name}_norm"
+    )(x)
 
 
 def _activation(x, name):

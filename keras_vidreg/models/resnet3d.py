@@ -109,8 +109,9 @@ class ResNet3D:
         block: name in `BLOCKS`.
         table: four `Stage`s, res2 to res5.
         padding: `"symmetric"` (PyTorch's rule) or `"same"` (TensorFlow's).
-        epsilon: of the normalization.
+        epsilon, norm_momentum: of the normalization.
         regularizer, positions, stages, drop, drop_rate: as in `kv.models.slowonly`.
+        drop_by: whether the drop rate grows with every `"block"` or with every `"stage"`.
         prefix: of all layers' names.
         finish: called with the branch, the stage, whether the block is its stage's last one, and
             the block's name; returns the branch as it is added to the shortcut.
@@ -123,11 +124,13 @@ class ResNet3D:
         *,
         padding="symmetric",
         epsilon=1e-5,
+        norm_momentum=NORM_MOMENTUM,
         regularizer=None,
         positions=None,
         stages=("res4", "res5"),
         drop=None,
         drop_rate=0.0,
+        drop_by="block",
         prefix="",
         finish=None,
     ):
@@ -135,10 +138,12 @@ class ResNet3D:
         self.table = table
         self.padding = padding
         self.epsilon = epsilon
+        self.norm_momentum = norm_momentum
         self.prefix = prefix
         self.finish = finish
         self.drop = own_seeds(drop)
         self.drop_rate = drop_rate
+        self.drop_by = drop_by
         self.regularizer = own_seeds(regularizer)
         self.stages = _chosen("stages", stages, STAGES)
         units = self.block(table[0], (1, 1, 1))
@@ -174,19 +179,24 @@ class ResNet3D:
         """All blocks of one stage."""
         index = STAGES.index(name)
         stage = self.table[index]
-        total = sum(other.blocks for other in self.table)
-        before = sum(other.blocks for other in self.table[:index])
         for i in range(stage.blocks):
             x = self.residual(
                 x,
                 stage,
                 stage.strides if i == 0 else (1, 1, 1),
                 f"{name}_block{i}_",
-                rate=self.drop_rate * (before + i + 1) / total,
+                rate=self.drop_rate * self.depth(index, i),
                 regularized=self.regularizer is not None and name in self.stages,
                 last=i == stage.blocks - 1,
             )
         return x
+
+    def depth(self, stage, block):
+        """How deep in the network a block lies: 1 for the last one."""
+        if self.drop_by == "stage":
+            return (stage + 2) / 5  # stage 0 is res2
+        before = sum(other.blocks for other in self.table[:stage])
+        return (before + block + 1) / sum(other.blocks for other in self.table)
 
     def residual(self, x, stage, strides, name, rate, regularized, last):
         """`activation(shortcut(x) + branch(x))`."""
@@ -202,13 +212,13 @@ class ResNet3D:
             x = self.unit(x, unit, name, at)
         if self.finish is not None:
             x = self.finish(x, stage, last, f"{self.prefix}{name}")
+        x = at(x, f"relu{units[-1].label}", "add")  # before the sum that the last ReLU takes
         if self.drop is not None:
             x = self.drop(rate, name=f"{self.prefix}{name}drop")(x)
         if max(strides) > 1 or shortcut.shape[-1] != stage.outputs:
             skip = Unit("", stage.outputs, (1, 1, 1), strides, activation=False)
             shortcut = self.unit(shortcut, skip, f"{name}skip_")
         x = keras.layers.Add(name=f"{self.prefix}{name}add")([shortcut, x])
-        x = at(x, f"relu{units[-1].label}", "act")
         return self.activation(x, f"{name}act")
 
     def unit(self, x, unit, name, at=lambda x, position, layer: x):
@@ -236,7 +246,7 @@ class ResNet3D:
 
     def norm(self, x, name):
         return keras.layers.BatchNormalization(
-            momentum=NORM_MOMENTUM, epsilon=self.epsilon, name=f"{self.prefix}{name}"
+            momentum=self.norm_momentum, epsilon=self.epsilon, name=f"{self.prefix}{name}"
         )(x)
 
     def activation(self, x, name):

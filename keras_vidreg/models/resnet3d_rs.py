@@ -8,7 +8,15 @@ from keras_vidreg.data import Clip
 from keras_vidreg.layers import SelfGating, SqueezeExcite3D, StochasticDepth
 from keras_vidreg.models.classifier import VideoClassifier, label_names
 from keras_vidreg.models.record import recorded
-from keras_vidreg.models.resnet3d import STAGES, ResNet3D, Stage, Unit, check_depth, head
+from keras_vidreg.models.resnet3d import (
+    NORM_MOMENTUM,
+    STAGES,
+    ResNet3D,
+    Stage,
+    Unit,
+    check_depth,
+    head,
+)
 
 # Depth of the network: blocks in each stage.
 BLOCKS = {
@@ -41,6 +49,7 @@ def resnet3d_rs(
     stages=("res4", "res5"),
     drop=StochasticDepth,
     drop_rate=0.1,
+    norm_momentum=NORM_MOMENTUM,
     width=64,
     dropout=0.5,
     clip=None,
@@ -55,8 +64,10 @@ def resnet3d_rs(
         depth: 50, 101, 152, 200, 270, 300 or 350. Defaults to 50.
         labels: number of classes, or their names. Defaults to 400.
         regularizer, positions, stages, drop, drop_rate: as in `kv.models.slowonly`, but for the
-            published settings, `drop=kv.layers.StochasticDepth` and `drop_rate=0.1`. `drop=None`
-            leaves it out.
+            published settings, `drop=kv.layers.StochasticDepth` and `drop_rate=0.1`, where all
+            blocks of stage s, from 2 to 5, have `drop_rate * s / 5`. `drop=None` leaves it out.
+        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
+            Defaults to 0.9.
         width: channels of the stem. Defaults to 64.
         dropout: rate in front of the last layer. Defaults to 0.5.
         clip: what the model is fed with. Defaults to 32 frames (48 from depth 200 on) at 15 frames
@@ -99,6 +110,8 @@ def resnet3d_rs(
         stages=stages,
         drop=drop,
         drop_rate=drop_rate if drop else 0.0,
+        drop_by="stage",
+        norm_momentum=norm_momentum,
         finish=_gates,
     )
     inputs = x = keras.Input((None, None, None, 3), name="video")

@@ -7,6 +7,7 @@ from keras_vidreg.models.classifier import VideoClassifier, label_names
 from keras_vidreg.models.insert import own_seeds
 from keras_vidreg.models.record import recorded
 from keras_vidreg.models.resnet3d import (
+    NORM_MOMENTUM,
     STAGES,
     ResNet3D,
     Unit,
@@ -36,6 +37,7 @@ def slowfast(
     stages=("res4", "res5"),
     drop=None,
     drop_rate=0.0,
+    norm_momentum=NORM_MOMENTUM,
     width=64,
     dropout=0.5,
     clip=None,
@@ -60,6 +62,8 @@ def slowfast(
             every `alpha`-th frame. Defaults to True.
         regularizer, positions, stages, drop, drop_rate: as in `kv.models.slowonly`, in both
             pathways.
+        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
+            Defaults to 0.9.
         width: channels of the slow pathway's stem. Defaults to 64.
         dropout: rate in front of the last layer. Defaults to 0.5.
         clip: what the model is fed with. Defaults to 32 frames at 15 frames a second, 224 pixels.
@@ -96,6 +100,7 @@ def slowfast(
         "stages": stages,
         "drop": own_seeds(drop),
         "drop_rate": drop_rate,
+        "norm_momentum": norm_momentum,
     }
     slow, fast = (
         ResNet3D("bottleneck", stage_table(depth, channels, times), prefix=prefix, **options)
@@ -109,7 +114,9 @@ def slowfast(
         """The slow features with those of the fast pathway behind them."""
         channels = LATERAL_CHANNELS * y.shape[-1]
         unit = Unit("", channels, (lateral_kernel, 1, 1), (alpha, 1, 1))
-        network = ResNet3D("bottleneck", slow.table, prefix=f"lateral_{place}_")
+        network = ResNet3D(
+            "bottleneck", slow.table, norm_momentum=norm_momentum, prefix=f"lateral_{place}_"
+        )
         y = network.unit(y, unit, "") if lateral_norm else network.conv(y, unit, "")
         return keras.layers.Concatenate(name=f"lateral_{place}_concat")([x, y])
 

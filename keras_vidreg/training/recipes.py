@@ -14,6 +14,7 @@ class GRW:
     weight: float = 0.1
     alpha: float = 0.5
     window: int = 5
+    smooth_at: str | None = None  # a stage of the backbone instead of the embeddings
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Head:
     heads: int = 4
     mlp_dim: int = 512
     dropout: float = 0.0
+    drop_path: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,6 +200,13 @@ RECIPES = {
             backbone=_A0,
             head=Head(),
             grw=GRW(weight=0.1, alpha=0.5, window=5),
+        ),
+        Recipe(
+            name="movinet_a0_grw_block3",  # smoothed at an intermediate layer
+            clip=Clip(frames=50, fps=5.0, size=172, resize=192),
+            backbone=_A0,
+            head=Head(),
+            grw=GRW(weight=0.1, alpha=0.5, window=5, smooth_at="block3"),
         ),
         Recipe(
             name="movinet_a0_grw_airplanes",
