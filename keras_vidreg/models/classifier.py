@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_vidreg.data import Clip, prepare, read_clip
+from keras_vidreg.models.few_steps import warn_of_few_steps
 from keras_vidreg.models.parts import layers_of
 from keras_vidreg.models.record import Record
 
@@ -71,6 +72,12 @@ class VideoClassifier(keras.Model):
             loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
             metrics = ["accuracy"] if metrics is None else metrics
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
+
+    @functools.wraps(keras.Model.fit)
+    def fit(self, *args, **kwargs):
+        history = super().fit(*args, **kwargs)
+        warn_of_few_steps(self)
+        return history
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))

@@ -60,6 +60,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in (logs or {}).items()}
+        if "accuracy" in values:
+            values["accuracy_in_training_mode"] = values.pop("accuracy")
         clock = {"seconds": round(self.ended - self.began, 3), "steps": self.steps}
         self.history.append({"epoch": epoch, **values, **clock})
         checkpoint.save(self.path, self.model, {**self.meta, "history": self.history})

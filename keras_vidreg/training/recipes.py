@@ -49,8 +49,9 @@ class Recipe:
         augment: `"default"` or `None`, as in `VideoSource.batches`, or a dict of the fields of
             `kv.data.Augment`.
         mix: `{"layer": "VideoCutMix" or "VideoMixUp", **arguments}` mixes the clips of every
-            training batch in pairs, and their labels. The training accuracy is then that on mixed
-            clips: how often the label with the larger share is found.
+            training batch in pairs, and their labels.
+        recalibrate: Number of batches that batch normalization is recalibrated over at the end; 0
+            keeps the moving statistics.
         short: What happens to clips that are too short: `"loop"`, `"hold"` or `"error"`.
         cache: Keep the decoded videos in memory.
         seed: Seed of the initial weights, of dropout and of the order of the clips.
@@ -77,6 +78,7 @@ class Recipe:
     augment: str | dict | None = "default"
     mix: dict | None = None
     short: str = "loop"
+    recalibrate: int = 100
     cache: bool = False
     seed: int = 0
 

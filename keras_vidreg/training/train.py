@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import keras
+import numpy as np
 
 import keras_vidreg
 from keras_vidreg._atomic import write_json
 from keras_vidreg.training import checkpoint, optimization
+from keras_vidreg.training._recalibrate import replace_statistics, warn_of_misfit
 from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochSeed
 from keras_vidreg.training.mix import Mixed
 from keras_vidreg.zoo.build import build
@@ -42,6 +44,11 @@ def train(
 
     `out` holds `checkpoint.npz` (replaced as one after every epoch) and, at the end,
     `model.weights.h5`, `preset.json` and `training.json`: a folder that `kv.zoo.load` takes.
+    The statistics of batch normalization are recalibrated at the end, over `recipe.recalibrate`
+    batches of training clips as evaluation sees them (see `recalibrate`; it warns if they were far
+    off), and `accuracy` in `training.json` is then measured as evaluation does, on all clips. In
+    the `history` of the epochs, `accuracy_in_training_mode` is what Keras counted while training,
+    and `val_accuracy` rests on the moving statistics of that epoch.
     The same call on the same folder goes on after the last complete epoch, and ends with the
     result of a run that was never interrupted.
 
@@ -112,7 +119,21 @@ def train(
     if len(history) < recipe.epochs:
         _fit(model, examples, validation, recipe.epochs, len(history), callbacks)
 
+    order = np.random.default_rng(seed).permutation(len(train_source))  # labels mixed in a batch
+    shown = train_source.select(order[: recipe.recalibrate * recipe.batch_size])
+    if len(shown):
+        seen = shown.batches(recipe.batch_size, training=False, **options)
+        warn_of_misfit(*replace_statistics(model, seen))
+    splits = {"train": train_source.batches(recipe.batch_size, training=False, **options)}
+    if validation is not None:
+        splits["validation"] = validation
+    accuracy = {
+        split: model.evaluate(clips, verbose=0, return_dict=True)["accuracy"]
+        for split, clips in splits.items()
+    }
+    checkpoint.save(saved, model, {**meta, "history": history})
     log = _log(meta, history, {"train": train_source, "validation": validation_source})
+    log |= {"accuracy": accuracy, "recalibrated": {"clips": len(shown)}}
     _finish(out, model, recipe, log)
     return Run(model, log)
 
@@ -160,7 +181,8 @@ def _fit(model, batches, validation, epochs, first, callbacks):
         # Keras expects endless data; here every pass over the source is an epoch.
         warnings.filterwarnings("ignore", message=".*ran out of data.*")
         try:
-            model.fit(
+            keras.Model.fit(  # without the warning of a VideoClassifier: `train` recalibrates
+                model,
                 batches,
                 validation_data=validation,
                 epochs=epochs,
@@ -178,15 +200,9 @@ def _fit(model, batches, validation, epochs, first, callbacks):
 def _log(meta, history, sources):
     # The first epoch of a process compiles; it is left out where there are others.
     paces = [record["seconds"] / record["steps"] for record in history if record["steps"]]
-    final = {
-        split: history[-1][key]
-        for split, key in {"train": "accuracy", "validation": "val_accuracy"}.items()
-        if key in history[-1]
-    }
     packages = ("keras", "numpy", "av", "grain", keras.backend.backend())
     return {
         **meta,
-        "accuracy": final,
         "skipped": {
             split: len(source.errors) for split, source in sources.items() if source is not None
         },

@@ -1,0 +1,22 @@
+"""What this package uses of Keras beyond its public interface."""
+
+import keras
+from keras import ops
+
+
+def flat_layers(layer: keras.Layer) -> list[keras.Layer]:
+    """A layer and all layers inside it, at any depth, each once."""
+    return list(dict.fromkeys(layer._flatten_layers()))
+
+
+def steps_taken(model: keras.Model) -> int | None:
+    """Number of steps of the model's optimizer; None if it was not compiled."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return optimizer and int(ops.convert_to_numpy(optimizer.iterations))
+
+
+def trained_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
+    """The batch normalizations of a model that are not frozen."""
+    norms = (x for x in flat_layers(model) if isinstance(x, keras.layers.BatchNormalization))
+    return [layer for layer in norms if layer.trainable]
