@@ -76,15 +76,3 @@ def paired(values, baseline):
 
 # 97.5 % quantiles of Student's t for 1 to 9 degrees of freedom.
 T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
-
-
-def settle(model, batches):
-    """Put the mean over all batches in place of every batch normalization's moving statistics."""
-    norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
-    momenta = [norm.momentum for norm in norms]
-    for i, (clips, _) in enumerate(batches):
-        for norm in norms:
-            norm.momentum = i / (i + 1)
-        model(clips, training=True)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum

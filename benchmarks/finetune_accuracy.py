@@ -49,7 +49,8 @@ def measure(pretrained, method, train, test, steps, seed):
     batches = train.batches(BATCH, clip=model.clip, seed=seed, cache=True)
     epochs = round(steps / batches.steps)
     model.compile(optimizer(method, epochs * batches.steps))
-    model.fit(batches, epochs=epochs, verbose=0)
+    seen = train.batches(2 * BATCH, clip=model.clip, training=False)
+    model.fit(batches, epochs=epochs, callbacks=[kv.training.Recalibrate(seen)], verbose=0)
     result = kv.evaluation.evaluate(model, test, verbose=False)
     return {"method": method, "seed": seed, "accuracy": result.top1}
 

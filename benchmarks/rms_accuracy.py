@@ -3,8 +3,8 @@
     python benchmarks/rms_accuracy.py ../shared/data/grid12/split.csv --share 0.1 0.25 --seeds 0 1 2
 
 Every method has the same network, schedule and seeds. The statistics of the batch normalizations
-are estimated anew at the end. Accuracy on the training clips is measured after that, on the center
-of the clips as in the test, so that the gap between the two says how far the network has learned
+are recalibrated at the end. Accuracy on the training clips is measured after that, on the center of
+the clips as in the test, so that the gap between the two says how far the network has learned
 its clips by heart. Finished runs in OUT/results.jsonl are not repeated.
 """
 
@@ -14,7 +14,7 @@ import json
 import pathlib
 import shutil
 
-from comparison import Results, paired, percent, settle
+from comparison import Results, paired, percent
 
 import keras_vidreg as kv
 
@@ -81,7 +81,6 @@ def main():
 def measure(arguments, changes, train, held_out, seed, folder):
     recipe = kv.training.override(kv.training.RECIPES[arguments.recipe], changes)
     model, log = kv.training.train(recipe, train, out=folder, seed=seed, verbose=False)
-    settle(model, train.batches(50, clip=model.clip, training=False))
     accuracy = {
         split: kv.evaluation.evaluate(model, source, batch_size=32, verbose=False).top1
         for split, source in {"train": train, "test": held_out}.items()
