@@ -35,6 +35,19 @@ def rotation_angle(rotation):
     return math.degrees(math.acos(min(1.0, (np.trace(rotation) - 1) / 2)))
 
 
+def test_the_motion_is_that_of_the_attitudes():
+    for i in range(60):
+        label, r = clips.attitudes("train", i, frames=2)
+        step = r[0].T @ r[1]  # seen from the body
+        axis = clips.AXES[label]
+        turn = step - step.T  # antisymmetric, 2 sin(angle) along the axis
+        forward = turn[(axis + 2) % 3, (axis + 1) % 3] > 0
+        fast = rotation_angle(step) >= 8
+        expected = f"{'fast' if fast else 'slow'} {'forward' if forward else 'backward'}"
+        assert clips.motion("train", i) == expected
+    assert {clips.motion("train", i) for i in range(60)} == set(clips.MOTIONS)
+
+
 class TestRenderer:
     def test_square_covers_exactly_its_pixels_and_hides_what_is_behind(self):
         # Two squares that face the camera: the near one is smaller, and only its shade may show
@@ -272,6 +285,7 @@ class TestSource:
         "arguments, named",
         [
             ({"split": "dev"}, "split"),
+            ({"split": "test", "task": "speed"}, "task"),
             ({"split": "test", "clips": 0}, "clips"),
             ({"split": "test", "clips": 2.5}, "clips"),
             ({"split": "test", "seed": -1}, "seed"),

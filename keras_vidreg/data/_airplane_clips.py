@@ -20,7 +20,21 @@ AXES = {"yaw": 2, "pitch": 0, "roll": 1}  # of the mesh: up, along the wings, al
 SPLITS = ("train", "validation", "test")  # the position is part of every clip's seed
 FRAMES, SIZE, FPS = 16, 64, 16
 SPEED = (4.0, 12.0)  # degrees per frame
+MOTIONS = ("slow backward", "slow forward", "fast backward", "fast forward")
 _CHUNK = 50  # clips between two saves of the manifest: at most this much is rendered again
+
+
+def motion(split, index, seed=0):
+    """One of `MOTIONS`: whether clip `index` of a split turns fast, and which way round."""
+    speed = _draws(split, index, seed)[1]
+    return MOTIONS[2 * (abs(speed) >= sum(SPEED) / 2) + (speed > 0)]
+
+
+def _draws(split, index, seed):
+    """Three uniform numbers for the first attitude, and the speed, of a clip."""
+    entropy = np.random.SeedSequence([seed, SPLITS.index(split), index])
+    u = np.random.Generator(np.random.PCG64(entropy)).random(5).tolist()
+    return u[:3], (SPEED[0] + (SPEED[1] - SPEED[0]) * u[3]) * (1 if u[4] < 0.5 else -1)
 
 
 def attitudes(split, index, seed=0, frames=FRAMES):
@@ -30,13 +44,11 @@ def attitudes(split, index, seed=0, frames=FRAMES):
     speed, `R_t = R_0 A(speed * t)`. The uniform measure does not change under that, so every single
     frame is uniform on SO(3) too, whatever the class: only differences between frames tell.
     """
-    entropy = np.random.SeedSequence([seed, SPLITS.index(split), index])
-    u = np.random.Generator(np.random.PCG64(entropy)).random(5).tolist()
+    u, speed = _draws(split, index, seed)
     # Uniform unit quaternion from three uniform numbers (Shoemake, Graphics Gems III, 1992).
     a, b, s, c = 2 * math.pi * u[1], 2 * math.pi * u[2], math.sqrt(1 - u[0]), math.sqrt(u[0])
     quaternion = (s * math.sin(a), s * math.cos(a), c * math.sin(b), c * math.cos(b))
     first = _rasterize.quaternion_matrix(quaternion)
-    speed = (SPEED[0] + (SPEED[1] - SPEED[0]) * u[3]) * (1 if u[4] < 0.5 else -1)
     label = LABELS[index % len(LABELS)]
     turns = np.stack(
         [_rasterize.axis_rotation(AXES[label], math.radians(speed * t)) for t in range(frames)]

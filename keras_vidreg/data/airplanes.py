@@ -16,7 +16,7 @@ from keras_vidreg.data.source import Record, VideoSource
 _CLIPS = {"train": 1000, "validation": 300, "test": 100}
 
 
-def airplanes(split, *, clip=None, clips=None, seed=0, cache_dir=None):
+def airplanes(split, *, task="axis", clip=None, clips=None, seed=0, cache_dir=None):
     """Clips of an airplane that yaws, pitches or rolls, rendered once and then kept on disk.
 
     Each clip shows PyVista's airplane mesh for 16 frames of 64x64 grey pixels at 16 frames per
@@ -31,6 +31,9 @@ def airplanes(split, *, clip=None, clips=None, seed=0, cache_dir=None):
 
     Args:
         split: "train", "validation" or "test".
+        task: "axis", the labels above; or "motion", which way round (about whatever axis) and
+            whether slower or faster than 8 degrees per frame, for instance to train a backbone on
+            the same clips with other labels. Defaults to "axis".
         clip: `Clip`, how to read the videos. Defaults to all 16 frames, at 64x64 pixels.
         clips: int, number of clips. Defaults to 1000, 300 and 100 for the three splits.
         seed: int, not negative. Another seed gives another data set.
@@ -39,7 +42,8 @@ def airplanes(split, *, clip=None, clips=None, seed=0, cache_dir=None):
             also after an interruption.
 
     Returns:
-        A `VideoSource` with labels `("yaw", "pitch", "roll")`; each clip is a group of its own.
+        A `VideoSource` with labels `("yaw", "pitch", "roll")`, or `("slow backward", "slow
+        forward", "fast backward", "fast forward")`; each clip is a group of its own.
 
     Raises:
         ValueError: an argument is not one of the above.
@@ -59,16 +63,26 @@ def airplanes(split, *, clip=None, clips=None, seed=0, cache_dir=None):
     """
     if split not in _CLIPS:
         raise ValueError(f"`split` must be one of {', '.join(map(repr, _CLIPS))}; got {split!r}")
+    if task not in ("axis", "motion"):
+        raise ValueError(f'`task` must be "axis" or "motion"; got {task!r}')
     count = _whole("clips", _CLIPS[split] if clips is None else clips, least=1)
     seed = _whole("seed", seed, least=0)
     if cache_dir is None:
         home = os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras"
         cache_dir = pathlib.Path(home) / "keras_vidreg" / "airplanes"
     paths = _airplane_clips.generate(pathlib.Path(cache_dir), split, count, seed)
-    labels = _airplane_clips.LABELS
+    if task == "axis":
+        labels = _airplane_clips.LABELS
+        names = [labels[i % len(labels)] for i in range(count)]
+    else:
+        labels = _airplane_clips.MOTIONS
+        names = [_airplane_clips.motion(split, i, seed) for i in range(count)]
     if clip is None:
         clip = Clip(frames=_airplane_clips.FRAMES, fps=None, size=_airplane_clips.SIZE, resize=None)
-    records = [Record(str(path), i % len(labels), path.stem) for i, path in enumerate(paths)]
+    records = [
+        Record(str(path), labels.index(name), path.stem)
+        for path, name in zip(paths, names, strict=True)
+    ]
     return VideoSource(records, labels=labels, clip=clip, root=paths[0].parent)
 
 
