@@ -20,3 +20,17 @@ def trained_norms(model: keras.Model) -> list[keras.layers.BatchNormalization]:
     """The batch normalizations of a model that are not frozen."""
     norms = (x for x in flat_layers(model) if isinstance(x, keras.layers.BatchNormalization))
     return [layer for layer in norms if layer.trainable]
+
+
+def nearest_operation(tensor, wanted):
+    """The nearest operation before a symbolic tensor for which `wanted(operation)`, or None."""
+    tensors, seen = [tensor], set()
+    for tensor in tensors:  # grows while it is read: breadth first
+        operation, node, _ = getattr(tensor, "_keras_history", (None, 0, 0))
+        if operation is None or id(operation) in seen:
+            continue
+        if wanted(operation):
+            return operation
+        seen.add(id(operation))
+        tensors += operation._inbound_nodes[node].input_tensors
+    return None

@@ -186,3 +186,28 @@ def test_half_precision_stays_half():
 def test_errors_name_the_argument(make, word):
     with pytest.raises(ValueError, match=word):
         make()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="a native call of PyTorch")
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: Conv3D(4, 3, 2, "same"),
+        lambda: Conv3D(4, (1, 3, 3), (1, 2, 2), "same"),
+        lambda: DepthwiseConv3D(3, (1, 2, 2), "same"),
+    ],
+)
+def test_kernels_are_not_padded_at_run_time(make, monkeypatch):
+    """ONNX takes convolutions with constant kernels only."""
+    import torch
+
+    seen = []
+    for name in ("conv2d", "conv3d"):
+        native = getattr(torch.nn.functional, name)
+        monkeypatch.setattr(
+            torch.nn.functional,
+            name,
+            lambda x, w, *rest, native=native: (seen.append(w.shape), native(x, w, *rest))[1],
+        )
+    make()(np.ones((1, 4, 8, 8, 4), "float32"))
+    assert seen and all(set(shape[2:]) <= {1, 3} for shape in seen)

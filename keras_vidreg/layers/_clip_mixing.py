@@ -1,29 +1,29 @@
 """What layers that mix pairs of labelled clips have in common."""
 
 import math
+from typing import Any
 
 import keras
 from keras import ops
 
+from keras_vidreg._arguments import check_integer, check_number
+from keras_vidreg.layers._channels_last import ChannelsLast
 
-class ClipMixing(keras.layers.Layer):
-    """Mixes every clip of a batch with another: the labels here, the pixels in a subclass.
 
-    Args:
-        alpha: the share of a clip's own is drawn from Beta(alpha, alpha), above 0.
-        num_classes: number of classes of integer labels; `None` takes soft labels only.
-        seed: integer, for reproducible draws.
-    """
+class ClipMixing(ChannelsLast):
+    """Mixes every clip of a batch with another: the labels here, the pixels in a subclass."""
 
-    def __init__(self, alpha, num_classes=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        alpha: float,
+        num_classes: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(autocast=False, **kwargs)  # half precision would round the labels
-        if not alpha > 0:
-            raise ValueError(f"`alpha` must be above 0. Received: alpha={alpha}")
-        if num_classes is not None and (not isinstance(num_classes, int) or num_classes < 2):
-            raise ValueError(
-                f"`num_classes` must be an integer from 2. Received: num_classes={num_classes!r}"
-            )
-        self.alpha = alpha
+        self.alpha = check_number("alpha", alpha, "above 0", lambda value: value > 0)
+        if num_classes is not None:
+            num_classes = check_integer("num_classes", num_classes, 2)
         self.num_classes = num_classes
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -86,7 +86,8 @@ class ClipMixing(keras.layers.Layer):
             )
         return tuple(videos), (labels[0], classes)
 
-    def compute_output_spec(self, inputs, training=True):
+    def compute_output_spec(self, inputs, **kwargs):
+        super().compute_output_spec(inputs, **kwargs)
         videos, labels = self.compute_output_shape([x.shape for x in inputs])
         return (
             keras.KerasTensor(videos, self.compute_dtype),

@@ -1,74 +1,86 @@
 """Depthwise convolution over time, height and width."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
+from keras_vidreg._arguments import check_flag, check_integer, check_sizes
+from keras_vidreg.layers._channels_last import ChannelsLast, check_channels_last
 from keras_vidreg.ops import depthwise_conv3d
-from keras_vidreg.ops.padding import check_padding, padded_sizes, padding_rule
+from keras_vidreg.ops.padding import Padding, check_padding, padded_sizes, padding_rule
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class DepthwiseConv3D(keras.layers.Layer):
-    """Convolve each channel of a video with its own 3D kernels.
+class DepthwiseConv3D(ChannelsLast):
+    """Convolves each channel of a video with its own 3D kernels.
 
     `y[t, h, w, c * M + m] = sum_ijk x[t + i, h + j, w + k, c] * kernel[i, j, k, c, m] + bias`
 
     The computation is picked per backend and never changes the result.
 
     Args:
-        kernel_size: int or three ints (time, height, width).
-        strides: int or three ints. Defaults to 1.
-        padding: `"valid"`, `"same"` (TensorFlow's rule: what is odd goes to the end),
+        kernel_size: Integer or three (time, height, width).
+        strides: Integer or three. Defaults to `1`.
+        padding: `"valid"` (none), `"same"` (TensorFlow's rule: what is odd goes to the end),
             `"symmetric"` (PyTorch's: `(k - 1) // 2` zeros on both sides) or `"causal"` (`"same"` in
             space; all of the padding in front of the first frame in time). Defaults to `"valid"`.
-        depth_multiplier: kernels per channel, M. Defaults to 1.
-        data_format: `None` or `"channels_last"`.
-        dilation_rate: int or three ints. Defaults to 1. Strides and dilation exclude each other.
-        activation: applied to the result. Defaults to none.
-        use_bias: whether to add a bias per output channel. Defaults to True.
-        depthwise_initializer, bias_initializer, depthwise_regularizer, bias_regularizer,
-            activity_regularizer, depthwise_constraint, bias_constraint: as in
-            `keras.layers.DepthwiseConv2D`.
+        depth_multiplier: Integer, kernels per channel, M. Defaults to `1`.
+        data_format: `None` or `"channels_last"`, which are the same whatever `keras.json` says.
+        dilation_rate: Integer or three. Strides and dilation exclude each other. Defaults to `1`.
+        activation: Activation of the result. Defaults to `None`.
+        use_bias: Whether to add a bias per output channel. Defaults to `True`.
+        depthwise_initializer: Initializer of the kernel. Defaults to `"glorot_uniform"`.
+        bias_initializer: Initializer of the bias. Defaults to `"zeros"`.
+        depthwise_regularizer: Regularizer of the kernel. Defaults to `None`.
+        bias_regularizer: Regularizer of the bias. Defaults to `None`.
+        depthwise_constraint: Constraint on the kernel. Defaults to `None`.
+        bias_constraint: Constraint on the bias. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
-    Input shape: `(B, T, H, W, C)`. Output shape: `(B, T', H', W', C * M)`.
+    Input shape:
+        `(B, T, H, W, C)`.
+
+    Output shape:
+        `(B, T', H', W', C * M)`.
 
     Raises:
-        ValueError: for an unknown padding, sizes below one, or strides together with dilation.
+        ValueError: If an argument is out of range, or strides come together with dilation.
 
     Example:
 
-    >>> x = np.ones((2, 8, 32, 32, 16), "float32")
-    >>> DepthwiseConv3D((5, 3, 3), strides=(1, 2, 2), padding="causal")(x).shape
+    >>> x = np.ones((2, 8, 32, 32, 16))
+    >>> kv.layers.DepthwiseConv3D((5, 3, 3), strides=(1, 2, 2), padding="causal")(x).shape
     (2, 8, 16, 16, 16)
     """
 
     def __init__(
         self,
-        kernel_size,
-        strides=1,
-        padding="valid",
-        depth_multiplier=1,
-        data_format=None,
-        dilation_rate=1,
-        activation=None,
-        use_bias=True,
-        depthwise_initializer="glorot_uniform",
-        bias_initializer="zeros",
-        depthwise_regularizer=None,
-        bias_regularizer=None,
-        depthwise_constraint=None,
-        bias_constraint=None,
-        **kwargs,
+        kernel_size: int | Sequence[int],
+        strides: int | Sequence[int] = 1,
+        padding: Padding = "valid",
+        depth_multiplier: int = 1,
+        data_format: Literal["channels_last"] | None = None,
+        dilation_rate: int | Sequence[int] = 1,
+        activation: str | Callable | None = None,
+        use_bias: bool = True,
+        depthwise_initializer: str | keras.Initializer = "glorot_uniform",
+        bias_initializer: str | keras.Initializer = "zeros",
+        depthwise_regularizer: str | keras.Regularizer | None = None,
+        bias_regularizer: str | keras.Regularizer | None = None,
+        depthwise_constraint: str | Callable | None = None,
+        bias_constraint: str | Callable | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.kernel_size = _three("kernel_size", kernel_size)
-        self.strides = _three("strides", strides)
-        self.dilation_rate = _three("dilation_rate", dilation_rate)
+        self.kernel_size = check_sizes("kernel_size", kernel_size)
+        self.strides = check_sizes("strides", strides)
+        self.dilation_rate = check_sizes("dilation_rate", dilation_rate)
         self.padding = padding
-        self.depth_multiplier = depth_multiplier
-        self.data_format = data_format or "channels_last"
+        self.depth_multiplier = check_integer("depth_multiplier", depth_multiplier, 1)
         self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
+        self.use_bias = check_flag("use_bias", use_bias)
         self.depthwise_initializer = keras.initializers.get(depthwise_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.depthwise_regularizer = keras.regularizers.get(depthwise_regularizer)
@@ -77,16 +89,7 @@ class DepthwiseConv3D(keras.layers.Layer):
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.input_spec = keras.layers.InputSpec(ndim=5)
         check_padding(padding)
-        if self.data_format != "channels_last":
-            raise ValueError(
-                "`data_format` must be 'channels_last': move the channels to the last axis with "
-                f"`keras.ops.moveaxis(x, 1, -1)`. Received: data_format={data_format!r}"
-            )
-        if not isinstance(depth_multiplier, int) or depth_multiplier < 1:
-            raise ValueError(
-                "`depth_multiplier` must be a positive integer. "
-                f"Received: depth_multiplier={depth_multiplier!r}"
-            )
+        check_channels_last(data_format)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 "`strides` above 1 cannot be combined with `dilation_rate` above 1. "
@@ -158,13 +161,3 @@ class DepthwiseConv3D(keras.layers.Layer):
             "use_bias": self.use_bias,
             **{name: to_config(getattr(self, name)) for name, to_config in serialize.items()},
         }
-
-
-def _three(name, value):
-    sizes = (value,) * 3 if isinstance(value, int) else tuple(value)
-    if len(sizes) != 3 or not all(isinstance(n, int) and n > 0 for n in sizes):
-        raise ValueError(
-            f"`{name}` must be a positive integer or three of them (time, height, width). "
-            f"Received: {name}={value!r}"
-        )
-    return sizes

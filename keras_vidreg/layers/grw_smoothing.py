@@ -1,8 +1,12 @@
 """Layer that adds the Gaussian random walk smoothing loss of its input."""
 
+from typing import Any, Literal
+
 import keras
 from keras import ops
 
+from keras_vidreg._arguments import check_choice, check_flag, check_number
+from keras_vidreg.layers._channels_last import ChannelsLast
 from keras_vidreg.losses.grw_smoothing import (
     check_frames,
     check_grw_arguments,
@@ -11,7 +15,7 @@ from keras_vidreg.losses.grw_smoothing import (
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class GRWSmoothing(keras.layers.Layer):
+class GRWSmoothing(ChannelsLast):
     r"""Passes per-frame embeddings through and, in training, adds a loss that smooths them.
 
     ```
@@ -20,20 +24,23 @@ class GRWSmoothing(keras.layers.Layer):
     ```
 
     where `z` is the input, averaged over space if it has any, and with `normalize=True`
-    standardised over batch and time: `(z - mean) / sqrt(variance + 1e-5)` per feature. The loss
+    standardized over batch and time: `(z - mean) / sqrt(variance + 1e-5)` per feature. The loss
     is computed in float32 under any dtype policy. See `keras_vidreg.losses.grw_smoothing_loss`.
 
     Args:
-        window: Frames per window, at least 3.
-        alpha: Weight of the velocity term, at least 0.
-        weight: Factor of the whole loss, at least 0. With 0 nothing is computed.
+        window: Integer of at least 3, frames per window.
+        alpha: Float of at least 0, the weight of the velocity term. Defaults to `0.5`.
+        weight: Float of at least 0, the factor of the whole loss. With 0 nothing is computed.
+            Defaults to `0.1`.
         normalize: Whether to apply batch normalization without affine parameters (statistics of
             the batch) before the loss, for features inside a network, whose scale is free.
+            Defaults to `False`.
         permutations: `"all"` (window up to 12), or the number of orders to sample. The sample is
-            drawn once and is the same in every step.
+            drawn once and is the same in every step. Defaults to `"all"`.
         remainder: What to do with a number of frames that is not a multiple of `window`:
-            `"error"`, or `"drop"` to leave the last frames out of the loss.
-        seed: Integer that the sample of orders is drawn from. `None` is 0.
+            `"error"`, or `"drop"` to leave the last frames out of the loss. Defaults to
+            `"error"`.
+        seed: Integer that the sample of orders is drawn from. Defaults to `None`, which is 0.
         **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
@@ -54,7 +61,7 @@ class GRWSmoothing(keras.layers.Layer):
 
     >>> inputs = keras.Input((10, 16))
     >>> z = keras.layers.Dense(8)(inputs)
-    >>> z = GRWSmoothing(window=5, weight=0.1)(z)
+    >>> z = kv.layers.GRWSmoothing(window=5, weight=0.1)(z)
     >>> outputs = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling1D()(z))
     >>> model = keras.Model(inputs, outputs)
 
@@ -65,29 +72,23 @@ class GRWSmoothing(keras.layers.Layer):
 
     def __init__(
         self,
-        window,
-        alpha=0.5,
-        weight=0.1,
-        normalize=False,
-        permutations="all",
-        remainder="error",
-        seed=None,
-        **kwargs,
+        window: int,
+        alpha: float = 0.5,
+        weight: float = 0.1,
+        normalize: bool = False,
+        permutations: Literal["all"] | int = "all",
+        remainder: Literal["error", "drop"] = "error",
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         # Without autocast a float32 input also leaves as float32 under a mixed policy.
         super().__init__(autocast=False, **kwargs)
         self.window, self.alpha, self.permutations = check_grw_arguments(
             window, alpha, permutations
         )
-        if not weight >= 0:
-            raise ValueError(f"`weight` must be at least 0. Received: weight={weight}")
-        if remainder not in ("error", "drop"):
-            raise ValueError(
-                f'`remainder` must be "error" or "drop". Received: remainder={remainder!r}'
-            )
-        self.weight = float(weight)
-        self.normalize = bool(normalize)
-        self.remainder = remainder
+        self.weight = check_number("weight", weight, "of at least 0", lambda value: value >= 0)
+        self.normalize = check_flag("normalize", normalize)
+        self.remainder = check_choice("remainder", remainder, ("error", "drop"))
         self.seed = seed
         self.supports_masking = True
 
@@ -127,7 +128,8 @@ class GRWSmoothing(keras.layers.Layer):
         self._check_shape(input_shape)
         return input_shape
 
-    def compute_output_spec(self, inputs, training=False):
+    def compute_output_spec(self, inputs, **kwargs):
+        super().compute_output_spec(inputs, **kwargs)
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype=inputs.dtype)
 
     def get_config(self):

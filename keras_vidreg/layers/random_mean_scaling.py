@@ -1,16 +1,21 @@
 """Random Mean Scaling: in training, the low frequencies of a feature get a random gain."""
 
 import math
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import keras
 from keras import ops
 
+from keras_vidreg._arguments import check_choice, check_number
+from keras_vidreg.layers._channels_last import ChannelsLast
+from keras_vidreg.layers._low_pass_filter import LowPassFilter
 from keras_vidreg.layers.gaussian_filter import GaussianFilter
 from keras_vidreg.layers.mean_filter import MeanFilter
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class RandomMeanScaling(keras.layers.Layer):
+class RandomMeanScaling(ChannelsLast):
     """Scales the low-frequency part of a feature by one random number per clip.
 
     ```
@@ -22,78 +27,84 @@ class RandomMeanScaling(keras.layers.Layer):
     is scaled instead of the low frequencies: the paper's ablation.
 
     Args:
-        mean: expectation of the gain. Defaults to 1.
-        stddev: its standard deviation. Defaults to 0.5.
+        mean: Float, the expectation of the gain. Defaults to `1.0`.
+        stddev: Float of at least 0, its standard deviation. Defaults to `0.5`.
         distribution: `"normal"`, or `"uniform"` between `low` and `high`. Defaults to `"normal"`.
         low_pass: `"mean"` for a `MeanFilter`, `"gaussian"` for a `GaussianFilter`. Defaults to
             `"mean"`.
-        size: odd number of positions that the filter spans along every axis. Defaults to 3.
-        sigma: of the Gaussian filter, in positions. Defaults to 0.4.
+        size: Odd integer, the positions that the filter spans along every axis, or one for each
+            axis. Defaults to `3`.
+        sigma: Float, the width of the Gaussian filter in positions. Defaults to `0.4`.
         component: `"mean"` scales `lowpass(x)`, `"residual"` scales `x - lowpass(x)`, `"input"`
             scales `x`. Defaults to `"mean"`.
-        seed: integer or `keras.random.SeedGenerator`. Defaults to a seed of its own per layer.
-        low, high: bounds of the uniform distribution. Default to those with the given `mean` and
-            `stddev`: `mean ± sqrt(3) stddev`.
-        **kwargs: arguments of `keras.layers.Layer`.
+        seed: Integer, for reproducible draws. Defaults to `None`, a seed of its own per layer.
+        low: Float, the lower bound of the uniform distribution. Defaults to
+            `mean - sqrt(3) * stddev`, which gives it this mean and standard deviation.
+        high: Float, its upper bound. Defaults to `mean + sqrt(3) * stddev`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: `(B, H, W, C)` or `(B, T, H, W, C)`.
-        training: whether to draw the gains.
+        inputs: Features `(B, H, W, C)` or `(B, T, H, W, C)`.
+        training: Whether to draw the gains.
 
-    Output shape: that of the input.
+    Output shape:
+        That of the input.
 
     Raises:
-        ValueError: if an argument is out of range, or the input has another rank.
+        ValueError: If an argument is out of range, if the input has another rank, or if the model
+            around it has its channels first.
 
     Example:
 
     >>> x = keras.layers.Conv3D(8, 3, padding="same")(keras.Input((8, 32, 32, 3)))
-    >>> x = RandomMeanScaling(stddev=0.5)(x)
+    >>> x = kv.layers.RandomMeanScaling(stddev=0.5)(x)
     >>> x = keras.layers.BatchNormalization()(x)
 
-    Reference: Kim, Cha, Wee, Bae and Kim, "Regularization on Spatio-Temporally Smoothed Feature
-    for Action Recognition", CVPR 2020 (component: table 1c).
+    Reference:
+        Kim, Cha, Wee, Bae and Kim, "Regularization on Spatio-Temporally Smoothed Feature for Action
+        Recognition", CVPR 2020 (component: table 1c).
     """
+
+    follows_keras_json = True
 
     def __init__(
         self,
-        mean=1.0,
-        stddev=0.5,
-        distribution="normal",
-        low_pass="mean",
-        size=3,
-        sigma=0.4,
-        component="mean",
-        seed=None,
-        low=None,
-        high=None,
-        **kwargs,
+        mean: float = 1.0,
+        stddev: float = 0.5,
+        distribution: Literal["normal", "uniform"] = "normal",
+        low_pass: Literal["mean", "gaussian"] = "mean",
+        size: int | Sequence[int] = 3,
+        sigma: float = 0.4,
+        component: Literal["mean", "residual", "input"] = "mean",
+        seed: int | None = None,
+        low: float | None = None,
+        high: float | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        _check("distribution", distribution, ("normal", "uniform"))
-        _check("low_pass", low_pass, ("mean", "gaussian"))
-        _check("component", component, ("mean", "residual", "input"))
-        if not stddev >= 0:
-            raise ValueError(f"`stddev` must not be negative. Received: stddev={stddev!r}")
+        self.mean = check_number("mean", mean, "that is finite", math.isfinite)
+        self.stddev = check_number("stddev", stddev, "of at least 0", lambda value: value >= 0)
+        self.distribution = check_choice("distribution", distribution, ("normal", "uniform"))
+        self.low_pass = check_choice("low_pass", low_pass, ("mean", "gaussian"))
+        self.component = check_choice("component", component, ("mean", "residual", "input"))
         if (low is None) != (high is None) or (low is not None and distribution != "uniform"):
             raise ValueError(
                 "`low` and `high` are given together, and for the uniform distribution only. "
                 f"Received: low={low!r}, high={high!r}, distribution={distribution!r}"
             )
-        if low is not None and not low <= high:
-            raise ValueError(f"`low` must not exceed `high`. Received: low={low}, high={high}")
-        self.mean, self.stddev = mean, stddev
-        self.distribution = distribution
-        self.low_pass, self.sigma = low_pass, sigma
-        self.size = size if isinstance(size, int) else tuple(size)
-        self.component = component
-        self.seed = seed
+        if low is not None and high is not None:
+            high = check_number("high", high, "that is finite", math.isfinite)
+            low = check_number("low", low, f"up to high={high}", lambda value: value <= high)
         self.low, self.high = low, high
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        options = {"size": size, "dtype": self.dtype_policy}
-        self.filter = (
-            MeanFilter(**options) if low_pass == "mean" else GaussianFilter(sigma=sigma, **options)
+        self.sigma = check_number("sigma", sigma, "above 0", lambda value: value > 0)
+        self.filter: LowPassFilter = (
+            MeanFilter(size, dtype=self.dtype_policy)
+            if low_pass == "mean"
+            else GaussianFilter(size, sigma, dtype=self.dtype_policy)
         )
+        self.size = self.filter.size
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
 
     def build(self, input_shape):
@@ -110,20 +121,22 @@ class RandomMeanScaling(keras.layers.Layer):
         return inputs + ops.cast(gain - 1, inputs.dtype) * self._part(inputs)
 
     @property
-    def expected_gain(self):
+    def expected_gain(self) -> float:
         """The gain at inference."""
-        return self.mean if self.low is None else (self.low + self.high) / 2
+        low, high = self._bounds()
+        return (low + high) / 2 if self.distribution == "uniform" else self.mean
+
+    def _bounds(self):
+        if self.low is not None and self.high is not None:
+            return self.low, self.high
+        spread = math.sqrt(3) * self.stddev
+        return self.mean - spread, self.mean + spread
 
     def _draw(self, count):
-        if self.distribution == "normal":
-            return keras.random.normal(
-                (count,), self.mean, self.stddev, "float32", self.seed_generator
-            )
-        spread = math.sqrt(3) * self.stddev
-        low, high = (self.mean - spread, self.mean + spread)
-        if self.low is not None:
-            low, high = self.low, self.high
-        return keras.random.uniform((count,), low, high, "float32", self.seed_generator)
+        draw, limits = keras.random.normal, (self.mean, self.stddev)
+        if self.distribution == "uniform":
+            draw, limits = keras.random.uniform, self._bounds()
+        return draw((count,), *limits, "float32", self.seed_generator)
 
     def _part(self, x):
         if self.component == "input":
@@ -139,8 +152,3 @@ class RandomMeanScaling(keras.layers.Layer):
             *("seed", "low", "high"),
         )
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
-
-
-def _check(name, value, known):
-    if value not in known:
-        raise ValueError(f"`{name}` must be one of {known}. Received: {name}={value!r}")

@@ -1,32 +1,47 @@
 """Self-gating: every channel is weighted by what all channels hold on average."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_vidreg.layers._gating import Gating
+
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class SelfGating(keras.layers.Layer):
-    """Scale every channel by a number between 0 and 1 that is computed from the clip's mean.
+class SelfGating(Gating):
+    """Scales every channel by a number between 0 and 1 that is computed from the clip's mean.
 
     `y = x * sigmoid(W mean(x) + b)`, where the mean is over time, height and width.
 
-    Input shape: `(B, T, H, W, C)`. Output shape: the same.
+    Args:
+        **kwargs: Arguments of `keras.layers.Layer`.
+
+    Input shape:
+        `(B, T, H, W, C)`.
+
+    Output shape:
+        That of the input.
 
     Example:
 
-    >>> SelfGating()(np.ones((1, 4, 6, 6, 16), "float32")).shape
+    >>> kv.layers.SelfGating()(np.ones((1, 4, 6, 6, 16))).shape
     (1, 4, 6, 6, 16)
 
-    Reference: Xie et al., "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in
-    Video Classification", ECCV 2018, section 4.4.
+    Reference:
+        Xie et al., "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs in Video
+        Classification", ECCV 2018, section 4.4.
     """
 
-    def __init__(self, **kwargs):
+    dense = ("gate",)
+
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def build(self, input_shape):
-        self.gate = keras.layers.Dense(input_shape[-1], "sigmoid", name="gate")
+        options = {"dtype": self.dtype_policy, "name": "gate"}
+        self.gate = keras.layers.Dense(input_shape[-1], "sigmoid", **options)
         self.gate.build((input_shape[0], input_shape[-1]))
 
     def call(self, inputs):

@@ -1,13 +1,20 @@
 """Layer that disturbs a residual branch at random, forward and backward by different factors."""
 
+import math
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
 import keras
 from keras import ops
 
-LEVELS = ("batch", "sample", "channel", "pixel")
+from keras_vidreg._arguments import check_choice, check_number, received
+from keras_vidreg.layers._channels_last import ChannelsLast
+
+Level = Literal["batch", "sample", "channel", "pixel"]
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class ShakeDrop(keras.layers.Layer):
+class ShakeDrop(ChannelsLast):
     """Scales a residual branch by a random factor, and its gradient by another, in training.
 
     ```
@@ -22,50 +29,60 @@ class ShakeDrop(keras.layers.Layer):
     All frames of a clip share them at every level, also at `"pixel"`, where a number belongs to a
     place and a channel of the feature map: a clip is disturbed as a whole and does not flicker.
 
+    The rivals of Random Mean Scaling in table 2 of its paper are settings of this layer:
+
+    | name       | alpha | beta     | level     |
+    |------------|-------|----------|-----------|
+    | RandomDrop | 0     | 0        | `"batch"` |
+    | ShakeDrop  | 0     | (0, 0.5) | `"pixel"` |
+
     Args:
-        rate: probability that the branch is disturbed in a step, from 0 to 1. The paper lets it
-            grow in a line with depth: `rate * block / blocks` for blocks 1, 2, … Defaults to 0.5.
-        alpha: `(low, high)` of the forward factor. Defaults to (-1, 1).
-        beta: `(low, high)` of the backward factor. Defaults to (0, 1).
+        rate: Float from 0 to 1, the probability that the branch is disturbed in a step. The paper
+            lets it grow in a line with depth: `rate * block / blocks` for blocks 1, 2, … Defaults
+            to `0.5`.
+        alpha: Forward factor: `(low, high)`, or one number. Defaults to `(-1, 1)`.
+        beta: Backward factor: `(low, high)`, or one number. Defaults to `(0, 1)`.
         level: `"batch"` (one draw for all), `"sample"` (one per clip), `"channel"` (one per clip
             and channel) or `"pixel"` (one per clip, row, column and channel). Defaults to
             `"pixel"`.
-        seed: integer, for reproducible draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        seed: Integer, for reproducible draws. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
-    Input shape: `(B, ..., C)`, any rank from 2; `(B, T, H, W, C)` is a batch of clips. Output
-        shape: the same.
+    Input shape:
+        `(B, ..., C)`, any rank from 2; `(B, T, H, W, C)` is a batch of clips.
+
+    Output shape:
+        That of the input.
 
     Raises:
-        ValueError: if an argument is out of range.
+        ValueError: If an argument is out of range.
 
     Example:
 
-    >>> branch = np.ones((4, 8, 7, 7, 16), "float32")
-    >>> y = ShakeDrop(0.5, level="channel", seed=0)(branch, training=True)
+    >>> branch = np.ones((4, 8, 7, 7, 16))
+    >>> y = kv.layers.ShakeDrop(0.5, alpha=0, beta=(0, 0.5), seed=0)(branch, training=True)
 
-    Reference: Yamada, Iwamura, Akiba and Kise, "ShakeDrop Regularization for Deep Residual
-    Learning", IEEE Access 2019, arXiv:1802.02375, equation 6 and section 4.
+    Reference:
+        Yamada, Iwamura, Akiba and Kise, "ShakeDrop Regularization for Deep Residual Learning", IEEE
+        Access 2019, arXiv:1802.02375, equation 6 and section 4; Kim, Cha, Wee, Bae and Kim,
+        "Regularization on Spatio-Temporally Smoothed Feature for Action Recognition", CVPR 2020,
+        table 2.
     """
 
     def __init__(
         self,
-        rate=0.5,
-        alpha=(-1.0, 1.0),
-        beta=(0.0, 1.0),
-        level="pixel",
-        seed=None,
-        **kwargs,
+        rate: float = 0.5,
+        alpha: float | Sequence[float] = (-1.0, 1.0),
+        beta: float | Sequence[float] = (0.0, 1.0),
+        level: Level = "pixel",
+        seed: int | None = None,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if not 0 <= rate <= 1:
-            raise ValueError(f"`rate` must be from 0 to 1. Received: rate={rate}")
-        if level not in LEVELS:
-            raise ValueError(f"`level` must be one of {LEVELS}. Received: level={level!r}")
-        self.rate = rate
+        self.rate = check_number("rate", rate, "from 0 to 1", lambda value: 0 <= value <= 1)
         self.alpha = _range("alpha", alpha)
         self.beta = _range("beta", beta)
-        self.level = level
+        self.level = check_choice("level", level, get_args(Level))
         self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.supports_masking = True
@@ -114,7 +131,13 @@ class ShakeDrop(keras.layers.Layer):
 
 
 def _range(name, value):
-    limits = tuple(float(limit) for limit in value)
-    if len(limits) != 2 or not limits[0] <= limits[1]:
-        raise ValueError(f"`{name}` must be (low, high), low <= high. Received: {name}={value!r}")
-    return limits
+    limits = tuple(value) if isinstance(value, Sequence) else (value, value)
+    try:
+        low, high = (check_number(name, limit, "", math.isfinite) for limit in limits)
+    except ValueError:
+        low, high = 1.0, 0.0
+    if not low <= high:
+        raise ValueError(
+            f"`{name}` must be a number or (low, high), low <= high. {received(name, value)}"
+        )
+    return low, high

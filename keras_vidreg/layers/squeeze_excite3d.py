@@ -1,8 +1,13 @@
 """Squeeze-and-excitation for video, over the whole clip or causal."""
 
+from collections.abc import Callable
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_vidreg._arguments import check_flag, check_integer
+from keras_vidreg.layers._gating import Gating
 from keras_vidreg.layers.causal_cumulative_mean import CausalCumulativeMean
 from keras_vidreg.layers.temporal_position import TemporalPosition
 
@@ -14,8 +19,8 @@ def linear_gate(x):
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class SqueezeExcite3D(keras.layers.Layer):
-    """Scale every channel by a number between 0 and 1 that is computed from pooled features.
+class SqueezeExcite3D(Gating):
+    """Scales every channel by a number between 0 and 1 that is computed from pooled features.
 
     `y = x * gate(W2 activation(W1 s + b1) + b2)`
 
@@ -23,38 +28,53 @@ class SqueezeExcite3D(keras.layers.Layer):
     mean over all frames up to `t` next to the mean of frame `t` alone, one gate per frame.
 
     Args:
-        width: number of hidden units.
-        causal: whether frame `t` may only depend on frames up to `t`. Defaults to False.
-        activation: of the hidden units. Defaults to `"swish"`.
-        gate: maps to numbers from 0 to 1. Defaults to `"sigmoid"`.
-        position: whether to add a positional encoding with a learned scale to `s`; causal only.
-            Defaults to False.
+        width: Integer, the number of hidden units.
+        causal: Whether frame `t` may only depend on frames up to `t`. Defaults to `False`.
+        activation: Activation of the hidden units. Defaults to `"swish"`.
+        gate: Activation of the output, to numbers from 0 to 1. Defaults to `"sigmoid"`.
+        position: Whether to add a positional encoding with a learned scale to `s`; causal only.
+            Defaults to `False`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
-    Input shape: `(B, T, H, W, C)`. Output shape: the same.
+    Input shape:
+        `(B, T, H, W, C)`.
+
+    Output shape:
+        That of the input.
 
     Raises:
-        ValueError: if `position` is asked for without `causal`.
+        ValueError: If `width` is not a positive integer, or if `position` is asked for without
+            `causal`.
 
     Example:
 
-    >>> SqueezeExcite3D(8, causal=True)(np.ones((1, 4, 6, 6, 16), "float32")).shape
+    >>> kv.layers.SqueezeExcite3D(8, causal=True)(np.ones((1, 4, 6, 6, 16))).shape
     (1, 4, 6, 6, 16)
 
-    Reference: Kondratyuk et al., "MoViNets: Mobile Video Networks for Efficient Video
-    Recognition", CVPR 2021, section 3.2.
+    Reference:
+        Kondratyuk et al., "MoViNets: Mobile Video Networks for Efficient Video Recognition", CVPR
+        2021, section 3.2.
     """
 
+    dense = ("reduce", "expand")
+
     def __init__(
-        self, width, causal=False, activation="swish", gate="sigmoid", position=False, **kwargs
+        self,
+        width: int,
+        causal: bool = False,
+        activation: str | Callable = "swish",
+        gate: str | Callable = "sigmoid",
+        position: bool = False,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if position and not causal:
+        self.width = check_integer("width", width, 1)
+        self.causal = check_flag("causal", causal)
+        if check_flag("position", position) and not causal:
             raise ValueError(
                 "`position` needs per-frame features: pass causal=True too. "
                 f"Received: position={position}, causal={causal}"
             )
-        self.width = width
-        self.causal = causal
         self.activation = keras.activations.get(activation)
         self.gate = keras.activations.get(gate)
         self.position = TemporalPosition(learned_scale=True, name="position") if position else None
@@ -62,14 +82,17 @@ class SqueezeExcite3D(keras.layers.Layer):
         self.input_spec = keras.layers.InputSpec(ndim=5)
 
     def build(self, input_shape):
-        channels = input_shape[-1]
-        self.reduce = keras.layers.Dense(self.width, self.activation, name="reduce")
-        self.expand = keras.layers.Dense(channels, self.gate, name="expand")
-        pooled = (input_shape[0], input_shape[1], 2 * channels if self.causal else channels)
+        batch, time, *_, channels = input_shape
+        dtype = self.dtype_policy
+        self.reduce = keras.layers.Dense(self.width, self.activation, name="reduce", dtype=dtype)
+        self.expand = keras.layers.Dense(channels, self.gate, name="expand", dtype=dtype)
+        pooled = (batch, time, 2 * channels if self.causal else channels)
+        if self.cumulative_mean is not None:
+            self.cumulative_mean.build((batch, time, channels))
         if self.position is not None:
             self.position.build(pooled)
         self.reduce.build(pooled)
-        self.expand.build((*pooled[:2], self.width))
+        self.expand.build((batch, time, self.width))
 
     def call(self, inputs):
         if self.cumulative_mean is not None:

@@ -1,37 +1,44 @@
 """Fewer frames of a video."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_vidreg._arguments import check_flag, check_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
 class SubsampleFrames(keras.layers.Layer):
-    """Keep `ceil(T / rate)` of the `T` frames of a clip.
+    """Keeps `ceil(T / rate)` of the `T` frames of a clip.
 
     `y[i] = x[i * (T - 1) // (n - 1)]` with `n = ceil(T / rate)`: from the first frame to the last
     one, as even as it goes. With `to_end=False` every `rate`-th frame, `y[i] = x[i * rate]`.
 
     Args:
-        rate: how many frames there are for one that is kept.
-        to_end: whether the last frame is kept. Defaults to True.
+        rate: Integer, how many frames there are for one that is kept.
+        to_end: Whether the last frame is kept. Defaults to `True`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
-    Input shape: `(B, T, ...)`. Output shape: `(B, ceil(T / rate), ...)`.
+    Input shape:
+        `(B, T, ...)`.
+
+    Output shape:
+        `(B, ceil(T / rate), ...)`.
 
     Raises:
-        ValueError: if `rate` is below 1.
+        ValueError: If `rate` is not a positive integer.
 
     Example:
 
-    >>> SubsampleFrames(4)(np.arange(32.0)[None])
+    >>> kv.layers.SubsampleFrames(4)(np.arange(32.0)[None])
     array([[ 0.,  4.,  8., 13., 17., 22., 26., 31.]], dtype=float32)
     """
 
-    def __init__(self, rate, to_end=True, **kwargs):
+    def __init__(self, rate: int, to_end: bool = True, **kwargs: Any):
         super().__init__(**kwargs)
-        if rate < 1:
-            raise ValueError(f"`rate` must be at least 1. Received: rate={rate}")
-        self.rate = rate
-        self.to_end = to_end
+        self.rate = check_integer("rate", rate, 1)
+        self.to_end = check_flag("to_end", to_end)
 
     def call(self, inputs):
         time = ops.shape(inputs)[1]

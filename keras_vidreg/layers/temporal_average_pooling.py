@@ -1,34 +1,41 @@
 """Average pooling over time."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_vidreg._arguments import check_integer
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
 class TemporalAveragePooling(keras.layers.Layer):
-    """Average each run of `size` frames; a last run that is shorter is averaged over its frames.
+    """Averages each run of `size` frames; a last run that is shorter is averaged over its frames.
 
     `y[i] = mean(x[i * size : (i + 1) * size])`
 
     Args:
-        size: frames in a run.
+        size: Integer, the frames in a run.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
-    Input shape: `(B, T, ...)`. Output shape: `(B, ceil(T / size), ...)`.
+    Input shape:
+        `(B, T, ...)`.
+
+    Output shape:
+        `(B, ceil(T / size), ...)`.
 
     Raises:
-        ValueError: if `size` is below 1.
+        ValueError: If `size` is not a positive integer.
 
     Example:
 
-    >>> TemporalAveragePooling(2)(np.array([[1.0, 3.0, 5.0]]))
+    >>> kv.layers.TemporalAveragePooling(2)(np.array([[1.0, 3.0, 5.0]]))
     array([[2., 5.]], dtype=float32)
     """
 
-    def __init__(self, size, **kwargs):
+    def __init__(self, size: int, **kwargs: Any):
         super().__init__(**kwargs)
-        if size < 1:
-            raise ValueError(f"`size` must be at least 1. Received: size={size}")
-        self.size = size
+        self.size = check_integer("size", size, 1)
 
     def call(self, inputs):
         _, time, *rest = ops.shape(inputs)

@@ -1,46 +1,56 @@
 """Sinusoidal encoding of a frame's index."""
 
+from typing import Any
+
 import keras
 from keras import ops
+
+from keras_vidreg._arguments import check_flag
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
 class TemporalPosition(keras.layers.Layer):
-    """Add a sinusoidal encoding of the frame index to per-frame features.
+    """Adds a sinusoidal encoding of the frame index to per-frame features.
 
     `y[t] = x[t] + s * [sin(t * w_0), sin(t * w_1), ..., cos(t * w_0), cos(t * w_1), ...]`
 
     with `C / 2` frequencies `w_i = 10000 ** -e_i`, the exponents `e_i` evenly spaced from 0 to 1.
 
     Args:
-        endpoint: whether the last exponent is 1 (simple ViT) or one step before it (the original
-            Transformer, MoViNet). Defaults to False.
-        learned_scale: whether `s` is a weight that starts at zero (ReZero) instead of 1. Defaults
-            to False.
+        endpoint: Whether the last exponent is 1 (simple ViT) or one step before it (the original
+            Transformer, MoViNet). Defaults to `False`.
+        learned_scale: Whether `s` is a weight that starts at zero (ReZero) instead of 1. Defaults
+            to `False`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
-    Input shape: `(B, T, C)` with an even `C`. Output shape: the same.
+    Input shape:
+        `(B, T, C)` with an even `C`, of at least 4 with `endpoint`.
+
+    Output shape:
+        That of the input.
 
     Example:
 
-    >>> TemporalPosition()(np.zeros((1, 2, 4), "float32")).shape
+    >>> kv.layers.TemporalPosition()(np.zeros((1, 2, 4))).shape
     (1, 2, 4)
 
-    References: Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.5; Kondratyuk
-    et al., "MoViNets", CVPR 2021, section 3.2.
+    Reference:
+        Vaswani et al., "Attention Is All You Need", NeurIPS 2017, section 3.5; Kondratyuk et al.,
+        "MoViNets", CVPR 2021, section 3.2.
     """
 
-    def __init__(self, endpoint=False, learned_scale=False, **kwargs):
+    def __init__(self, endpoint: bool = False, learned_scale: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        self.endpoint = endpoint
-        self.learned_scale = learned_scale
+        self.endpoint = check_flag("endpoint", endpoint)
+        self.learned_scale = check_flag("learned_scale", learned_scale)
         self.input_spec = keras.layers.InputSpec(ndim=3)
 
     def build(self, input_shape):
         channels = input_shape[-1]
-        if channels is None or channels % 2:
+        if channels is None or channels % 2 or channels < (4 if self.endpoint else 2):
             raise ValueError(
-                "The number of channels must be even: half of them hold sines, half cosines. "
-                f"Received: input_shape={input_shape}"
+                "The number of channels must be even, half of them hold sines, half cosines, and "
+                f"at least 4 with an endpoint. Received: input_shape={input_shape}"
             )
         self.scale = None
         if self.learned_scale:

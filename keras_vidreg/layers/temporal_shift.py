@@ -1,12 +1,17 @@
 """Exchange of channels between neighbouring frames."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_vidreg._arguments import check_flag, check_number
+from keras_vidreg.layers._channels_last import ChannelsLast
+
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class TemporalShift(keras.layers.Layer):
-    """Move some channels by one frame, so that a layer for images sees its neighbours in time.
+class TemporalShift(ChannelsLast):
+    """Moves some channels by one frame, so that a layer for images sees its neighbours in time.
 
     With `f` channels, the given fraction of C:
 
@@ -15,34 +20,38 @@ class TemporalShift(keras.layers.Layer):
     or, if `causal`, `y[t] = [x[t - 1, :f], x[t, f:]]`. What comes from outside of the clip is zero.
 
     Args:
-        fraction: of the channels, rounded down, that is moved in each direction. Defaults to 1/8.
-        causal: whether frame `t` may only depend on frames up to `t`. Defaults to False.
+        fraction: Float above 0, the fraction of the channels, rounded down, that is moved in each
+            direction: at most 1/2, or 1 if `causal`. Defaults to `0.125`.
+        causal: Whether frame `t` may only depend on frames up to `t`. Defaults to `False`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
-    Input shape: `(B, T, ..., C)`. Output shape: the same.
+    Input shape:
+        `(B, T, ..., C)`.
+
+    Output shape:
+        That of the input.
 
     Raises:
-        ValueError: if the fraction is not between 0 and 1/2 (1 if causal), or if it is less than
-            one channel.
+        ValueError: If the fraction is out of range, or less than one channel.
 
     Example:
 
-    >>> TemporalShift(fraction=0.5)(np.array([[[1.0, 2.0], [3.0, 4.0]]], "float32"))
+    >>> kv.layers.TemporalShift(fraction=0.5)(np.array([[[1.0, 2.0], [3.0, 4.0]]]))
     array([[[3., 0.],
             [0., 2.]]], dtype=float32)
 
-    Reference: Lin, Gan, Han, "TSM: Temporal Shift Module for Efficient Video Understanding",
-    ICCV 2019, sections 3.2 and 3.4 (causal).
+    Reference:
+        Lin, Gan, Han, "TSM: Temporal Shift Module for Efficient Video Understanding", ICCV 2019,
+        sections 3.2 and 3.4 (causal).
     """
 
-    def __init__(self, fraction=0.125, causal=False, **kwargs):
+    def __init__(self, fraction: float = 0.125, causal: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
-        if not 0 < fraction <= (1 if causal else 0.5):
-            raise ValueError(
-                "`fraction` must be above 0 and at most 1/2, or at most 1 if `causal`. "
-                f"Received: fraction={fraction}, causal={causal}"
-            )
-        self.fraction = fraction
-        self.causal = causal
+        self.causal = check_flag("causal", causal)
+        most = 1 if causal else 0.5
+        self.fraction = check_number(
+            "fraction", fraction, f"above 0 and at most {most}", lambda value: 0 < value <= most
+        )
         self.input_spec = keras.layers.InputSpec(min_ndim=3)
 
     def build(self, input_shape):

@@ -1,8 +1,11 @@
 """Layer that pastes a box of one labelled clip into another."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
+from keras_vidreg._arguments import check_number
 from keras_vidreg.layers._clip_mixing import ClipMixing
 
 
@@ -16,47 +19,55 @@ class VideoCutMix(ClipMixing):
     ```
 
     The box has `sqrt(1 - share)` of the height and of the width, `share ~ Beta(alpha, alpha)`, and
-    a centre that is uniform over the frame; what is outside of the frame is cut off. `kept` is the
+    a center that is uniform over the frame; what is outside of the frame is cut off. `kept` is the
     exact fraction of pixels that stay. A clip has one box, the same in all of its frames, and
     partners are a random permutation of the batch. The authors' program draws one box per
     mini-batch; a draw per clip has the same distribution and varies more within a step.
 
     Args:
-        alpha: of the Beta distribution, above 0. Defaults to 1, where `share` is uniform.
-        probability: that a clip gets a box, from 0 to 1. Defaults to 1.
-        num_classes: number of classes, for integer labels. Defaults to none: labels are soft.
-        seed: integer, for reproducible draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        alpha: Float above 0, of the Beta distribution. Defaults to `1`, where `share` is uniform.
+        probability: Float from 0 to 1, that a clip gets a box. Defaults to `1`.
+        num_classes: Integer, the number of classes of integer labels. Defaults to `None`: labels
+            are soft.
+        seed: Integer, for reproducible draws. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: pair of videos `(B, T, H, W, C)` (or images `(B, H, W, C)`) and labels: integers
+        inputs: Pair of videos `(B, T, H, W, C)` (or images `(B, H, W, C)`) and labels: integers
             `(B,)`, or one-hot or soft `(B, classes)`.
-        training: whether to mix; `False` only makes the labels soft. Defaults to True.
+        training: Whether to mix; `False` only makes the labels soft. Defaults to `True`.
 
-    Output: pair of videos in the layer's compute dtype and labels `(B, classes)` float32, for a
-        loss such as `keras.losses.CategoricalCrossentropy(from_logits=True)`.
+    Output shape:
+        Those of the videos, in the compute dtype, and of labels `(B, classes)` in float32, for
+        a loss such as `keras.losses.CategoricalCrossentropy(from_logits=True)`.
 
     Raises:
-        ValueError: if an argument is out of range, or an input has another shape.
+        ValueError: If an argument is out of range, or an input has another shape.
 
     Example:
 
     >>> videos, labels = np.zeros((4, 8, 32, 32, 3), "float32"), np.array([0, 2, 1, 2])
-    >>> videos, labels = VideoCutMix(num_classes=3, seed=0)((videos, labels))
+    >>> videos, labels = kv.layers.VideoCutMix(num_classes=3, seed=0)((videos, labels))
 
-    Reference: Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with
-    Localizable Features", ICCV 2019, section 3.1.
+    Reference:
+        Yun et al., "CutMix: Regularization Strategy to Train Strong Classifiers with Localizable
+        Features", ICCV 2019, section 3.1.
     """
 
-    def __init__(self, alpha=1.0, probability=1.0, num_classes=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        probability: float = 1.0,
+        num_classes: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(alpha, num_classes, seed, **kwargs)
-        if not 0 <= probability <= 1:
-            raise ValueError(
-                f"`probability` must be from 0 to 1. Received: probability={probability}"
-            )
-        self.probability = probability
+        self.probability = check_number(
+            "probability", probability, "from 0 to 1", lambda value: 0 <= value <= 1
+        )
 
-    def mix(self, videos, partners):
+    def mix(self, videos: Any, partners: Any) -> Any:
         batch, *middle, _ = ops.shape(videos)
         side = ops.sqrt(1 - self.draw_shares(batch))  # (B,)
         side = ops.where(self.draw_uniform(batch) < self.probability, side, 0.0)

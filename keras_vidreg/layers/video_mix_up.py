@@ -1,5 +1,7 @@
 """Layer that blends pairs of labelled clips."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -20,36 +22,45 @@ class VideoMixUp(ClipMixing):
     and varies more within a step.
 
     Args:
-        alpha: of the Beta distribution, above 0; the larger, the closer are shares to a half.
-            Defaults to 0.2.
-        num_classes: number of classes, for integer labels. Defaults to none: labels are soft.
-        seed: integer, for reproducible draws.
-        **kwargs: arguments of `keras.layers.Layer`.
+        alpha: Float above 0, of the Beta distribution; the larger, the closer are shares to a half.
+            Defaults to `0.2`.
+        num_classes: Integer, the number of classes of integer labels. Defaults to `None`: labels
+            are soft.
+        seed: Integer, for reproducible draws. Defaults to `None`.
+        **kwargs: Arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: pair of videos `(B, T, H, W, C)` (or images `(B, H, W, C)`) and labels: integers
+        inputs: Pair of videos `(B, T, H, W, C)` (or images `(B, H, W, C)`) and labels: integers
             `(B,)`, or one-hot or soft `(B, classes)`.
-        training: whether to blend; `False` only makes the labels soft. Defaults to True.
+        training: Whether to blend; `False` only makes the labels soft. Defaults to `True`.
 
-    Output: pair of videos in the layer's compute dtype and labels `(B, classes)` float32, for a
-        loss such as `keras.losses.CategoricalCrossentropy(from_logits=True)`.
+    Output shape:
+        Those of the videos, in the compute dtype, and of labels `(B, classes)` in float32, for
+        a loss such as `keras.losses.CategoricalCrossentropy(from_logits=True)`.
 
     Raises:
-        ValueError: if an argument is out of range, or an input has another shape.
+        ValueError: If an argument is out of range, or an input has another shape.
 
     Example:
 
     >>> videos, labels = np.zeros((4, 8, 32, 32, 3), "float32"), np.array([0, 2, 1, 2])
-    >>> videos, labels = VideoMixUp(num_classes=3, seed=0)((videos, labels))
+    >>> videos, labels = kv.layers.VideoMixUp(num_classes=3, seed=0)((videos, labels))
 
-    Reference: Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization",
-    ICLR 2018, section 2.
+    Reference:
+        Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: Beyond Empirical Risk Minimization", ICLR 2018,
+        section 2.
     """
 
-    def __init__(self, alpha=0.2, num_classes=None, seed=None, **kwargs):
+    def __init__(
+        self,
+        alpha: float = 0.2,
+        num_classes: int | None = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(alpha, num_classes, seed, **kwargs)
 
-    def mix(self, videos, partners):
+    def mix(self, videos: Any, partners: Any) -> Any:
         share = ops.cast(self.draw_shares(ops.shape(videos)[0]), videos.dtype)
         kept = ops.cast(share, "float32")  # the labels get what the pixels got, rounding included
         share = ops.reshape(share, (-1,) + (1,) * (len(videos.shape) - 1))  # (B, 1, 1, 1, 1)

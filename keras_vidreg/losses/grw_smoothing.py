@@ -3,11 +3,13 @@
 import functools
 import itertools
 import math
-import operator
 import random
+from typing import Any, Literal
 
 import numpy as np
 from keras import ops
+
+from keras_vidreg._arguments import check_integer, check_number, received
 
 # All orders are listed up to this window ((T-1)! = 5040 columns) ...
 MAX_LISTED_WINDOW = 8
@@ -18,7 +20,14 @@ MAX_EXACT_WINDOW = 12
 _LOG_ZERO = -1e38
 
 
-def grw_smoothing_loss(z, window, alpha=0.5, permutations="all", *, seed=0):
+def grw_smoothing_loss(
+    z: Any,
+    window: int,
+    alpha: float = 0.5,
+    permutations: Literal["all"] | int = "all",
+    *,
+    seed: int = 0,
+) -> Any:
     r"""Loss that is small where the right order of the frames is their smoothest order.
 
     Embeddings are cut into windows of `T = window` frames `z_0 .. z_{T-1}`. An order `pi` that
@@ -41,14 +50,14 @@ def grw_smoothing_loss(z, window, alpha=0.5, permutations="all", *, seed=0):
     Args:
         z: Embeddings of shape `(B, N, K)`: batch, frames in order of time, features.
             `N` must be a multiple of `window`.
-        window: Frames per window, `T >= 3`.
-        alpha: Weight of the velocity term, `>= 0`.
+        window: Integer of at least 3, frames per window, `T`.
+        alpha: Float of at least 0, the weight of the velocity term. Defaults to `0.5`.
         permutations: `"all"`, the exact sum over all `(T-1)!` orders, for `T <= 12` (from `T = 9`
             on, about 5 MB per window of 12 frames are kept for the gradient); or a number of
             orders, at least 2: the identity and a sample of different other ones. A number of
-            `(T-1)!` or more is the same as all of them.
+            `(T-1)!` or more is the same as all of them. Defaults to `"all"`.
         seed: Integer that the sample of orders is drawn from. The same seed gives the same
-            orders in every call.
+            orders in every call. Defaults to `0`.
 
     Returns:
         A scalar float32 tensor.
@@ -61,7 +70,7 @@ def grw_smoothing_loss(z, window, alpha=0.5, permutations="all", *, seed=0):
     Example:
 
     >>> z = keras.random.normal((2, 10, 16))
-    >>> loss = grw_smoothing_loss(z, window=5)
+    >>> loss = kv.losses.grw_smoothing_loss(z, window=5)
 
     Reference:
         Goldman, Giryes and Satyanarayanan, "Smooth Regularization for Efficient Video
@@ -88,43 +97,31 @@ def grw_smoothing_loss(z, window, alpha=0.5, permutations="all", *, seed=0):
 
 def check_grw_arguments(window, alpha, permutations):
     """Return the three as plain Python values, or raise an error that names what is wrong."""
-    try:
-        window = operator.index(window)
-    except TypeError:
-        raise ValueError(f"`window` must be an integer. Received: window={window!r}") from None
-    if window < 3:
-        raise ValueError(
-            "`window` must be at least 3 frames, because acceleration needs three. "
-            f"Received: window={window}"
-        )
-    if not alpha >= 0:
-        raise ValueError(f"`alpha` must be at least 0. Received: alpha={alpha}")
+    window = check_integer("window", window, 3)  # acceleration needs three frames
+    alpha = check_number("alpha", alpha, "of at least 0", lambda value: value >= 0)
     if isinstance(permutations, str) and permutations == "all":
         if window > MAX_EXACT_WINDOW:
             raise ValueError(
                 f'`permutations="all"` is possible up to window={MAX_EXACT_WINDOW}. Received: '
                 f"window={window}. Pass the number of orders to sample, e.g. permutations=1000."
             )
-        return window, float(alpha), permutations
+        return window, alpha, permutations
     try:
-        count = operator.index(permutations)
-    except TypeError:
-        count = 0
-    if count < 2:
+        return window, alpha, check_integer("permutations", permutations, 2)
+    except ValueError:
         raise ValueError(
             '`permutations` must be "all" or an integer of at least 2 (the identity and one '
-            f"other order). Received: permutations={permutations!r}"
-        )
-    return window, float(alpha), count
+            f"other order). {received('permutations', permutations)}"
+        ) from None
 
 
 def check_frames(frames, window):
     """Raise an error where the number of frames is known and is not a multiple of the window."""
     if frames is not None and (frames % window or frames == 0):
+        cut, more = f"Cut the clip to {frames // window * window}", f"Give clips of {window}"
         raise ValueError(
             f"The number of frames must be a multiple of `window`. Received: {frames} frames and "
-            f"window={window}. Cut the clip to {max(frames // window, 1) * window} frames, or "
-            "choose another window."
+            f"window={window}. {cut if frames > window else more} frames, or choose another window."
         )
 
 

@@ -38,8 +38,11 @@ def _conv(x, kernel, strides, padding):
     """The backend's own convolution, in two or three dimensions."""
     rank = len(strides)
     if keras.backend.backend() == "torch":
-        x, kernel = x.movedim(-1, 1), kernel.movedim((-1, -2), (0, 1))  # views
-        return torch_conv(x, kernel, strides, padding, (1,) * rank, 1).movedim(1, -1)
+        axes = tuple(range(rank))  # the ONNX exporter takes no negative ones
+        x = x.permute(0, rank + 1, *(axis + 1 for axis in axes))  # views
+        kernel = kernel.permute(rank + 1, rank, *axes)
+        y = torch_conv(x, kernel, strides, padding, (1,) * rank, 1)
+        return y.permute(0, *(axis + 2 for axis in axes), 1)
     if keras.backend.backend() == "jax":
         import jax
 
@@ -52,19 +55,21 @@ def _conv(x, kernel, strides, padding):
 def torch_conv(x, weight, strides, padding, dilation, groups):
     """A native convolution of a channels-first view, in two or three dimensions.
 
-    Native padding is symmetric. Where `before < after`, zero taps in front of the kernel make up
-    the difference; where `before > after` (causal), the surplus outputs are computed and cut off.
+    Native padding is symmetric. Where `before < after`, the input gets the difference; where
+    `before > after` (causal), the surplus outputs are computed and cut off. (Padding the kernel
+    instead copies less, but ONNX wants kernels that are constant.)
     """
     import torch.nn.functional as F
 
-    front, pad, keep = [], [], [slice(None), slice(None)]
-    for size, k, s, d, (before, after) in zip(
-        x.shape[2:], weight.shape[2:], strides, dilation, padding, strict=True
-    ):
-        front.append(-(-max(after - before, 0) // d))
-        pad.append(before + front[-1] * d)
-        keep.append(slice((size + before + after - (k - 1) * d - 1) // s + 1))
-    if any(front):
-        weight = F.pad(weight, [n for zeros in reversed(front) for n in (zeros, 0)])
+    rest = [max(after - before, 0) for before, after in padding]
+    keep = tuple(
+        slice((size + sum(pair) - (k - 1) * d - 1) // s + 1)
+        for size, pair, k, s, d in zip(
+            x.shape[2:], padding, weight.shape[2:], strides, dilation, strict=True
+        )
+    )
+    if any(rest):
+        x = F.pad(x, [n for after in reversed(rest) for n in (0, after)])
     convolve = F.conv2d if x.ndim == 4 else F.conv3d
-    return convolve(x, weight, None, strides, pad, dilation, groups)[tuple(keep)]
+    y = convolve(x, weight, None, strides, [before for before, _ in padding], dilation, groups)
+    return y[(slice(None), slice(None), *keep)]

@@ -1,14 +1,16 @@
 """Rules of padding: how many zeros go in front of and behind each axis of a video."""
 
+from typing import Literal, get_args
+
 from keras import ops
 
-RULES = ("valid", "same", "causal", "symmetric")
+from keras_vidreg._arguments import check_choice
+
+Padding = Literal["valid", "same", "causal", "symmetric"]
 
 
 def check_padding(padding):
-    if padding not in RULES:
-        rules = ", ".join(f'"{rule}"' for rule in RULES)
-        raise ValueError(f"`padding` must be one of {rules}. Received: padding={padding!r}")
+    check_choice("padding", padding, get_args(Padding))
 
 
 def padding_rule(padding, kernel_size, dilation=(1, 1, 1)):

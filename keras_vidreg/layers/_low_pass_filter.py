@@ -1,35 +1,33 @@
 """What the low-pass filters share: a separable filter whose weights sum to one everywhere."""
 
-import keras
+from collections.abc import Sequence
+from typing import Any
 
+from keras_vidreg._arguments import check_integer, received
+from keras_vidreg.layers._channels_last import ChannelsLast
 from keras_vidreg.ops import low_pass
 
 
-class LowPassFilter(keras.layers.Layer):
-    """Weighted mean over the neighbourhood of every position, the same size out as in.
+class LowPassFilter(ChannelsLast):
+    """Weighted mean over the neighborhood of every position, the same size out as in.
 
-    A subclass says what a neighbour weighs (`weight`). The filter is applied along each axis in
-    turn. Where a neighbourhood reaches over the border, the weights of what lies inside are scaled
+    A subclass says what a neighbor weighs (`weight`). The filter is applied along each axis in
+    turn. Where a neighborhood reaches over the border, the weights of what lies inside are scaled
     to sum to one, so a constant feature passes unchanged.
-
-    Args:
-        size: odd number of positions along every axis, or one number per axis.
-        **kwargs: arguments of `keras.layers.Layer`.
     """
 
-    def __init__(self, size=3, **kwargs):
+    follows_keras_json = True
+
+    def __init__(self, size: int | Sequence[int] = 3, **kwargs: Any):
         super().__init__(**kwargs)
-        self.size = size if isinstance(size, int) else tuple(size)
-        for n in (size,) if isinstance(size, int) else tuple(size):
-            if not isinstance(n, int) or n < 1 or n % 2 == 0:
-                raise ValueError(
-                    "`size` must be a positive odd integer, or one for every axis but batch and "
-                    f"channels. Received: size={size!r}"
-                )
+        self.size = tuple(size) if isinstance(size, Sequence) else size
+        for n in self.size if isinstance(self.size, tuple) else (self.size,):
+            if check_integer("size", n, 1) % 2 == 0:
+                raise ValueError(f"`size` must be odd. {received('size', size)}")
         self.supports_masking = True
 
-    def weight(self, distance):
-        """Weight, up to a factor, of a neighbour at an integer distance."""
+    def weight(self, distance: int) -> float:
+        """Weight, up to a factor, of a neighbor at an integer distance."""
         raise NotImplementedError
 
     def build(self, input_shape):
@@ -45,7 +43,7 @@ class LowPassFilter(keras.layers.Layer):
                 f"`{self.name}` takes images (B, H, W, C) or videos (B, T, H, W, C). "
                 f"Received: an input with {rank} axes"
             )
-        sizes = (self.size,) * (rank - 2) if isinstance(self.size, int) else self.size
+        sizes = self.size if isinstance(self.size, tuple) else (self.size,) * (rank - 2)
         if len(sizes) != rank - 2:
             raise ValueError(
                 f"`size` must be an integer or have one for each of the {rank - 2} axes between "
