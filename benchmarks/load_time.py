@@ -24,7 +24,7 @@ def save(name, folder):
     import numpy as np
 
     import keras_vidreg as kv
-    from keras_vidreg.zoo.fill import built
+    from keras_vidreg.zoo.fill import build_with_weights
 
     builder, arguments = MODELS[name]
     rng = np.random.default_rng(0)
@@ -38,7 +38,9 @@ def save(name, folder):
                 0.5 + rng.random(shape) if len(shape) < 2 else rng.normal(0, scale, shape)
             )
 
-    model = built(lambda: kv.zoo.build(builder, arguments, labels=600, clip=clip), fill)
+    model = build_with_weights(
+        lambda: kv.zoo.build(builder, arguments, labels=600, clip=clip), fill
+    )
     kv.zoo.save(model, folder)
 
 

@@ -2,17 +2,16 @@
 
     KERAS_BACKEND=tensorflow python benchmarks/zoo_sizes.py
 
-Builds every network without its weights, and writes `keras_vidreg/zoo/sources/sizes.json`.
+Builds every network without its weights, and writes `keras_vidreg/zoo/published/sizes.json`.
 """
 
 import json
-import pathlib
 
 import keras
 
 import keras_vidreg as kv
+from keras_vidreg.zoo.published import SIZES
 from keras_vidreg.zoo.sizes import sizes
-from keras_vidreg.zoo.sources.published_sizes import FILE
 
 # Stands in the files of the authors, not in the table of sources.
 GRW_HEAD = {"window": 5, "embed_dim": 256, "depth": 2, "heads": 4, "mlp_dim": 512}
@@ -20,18 +19,18 @@ GRW_HEAD = {"window": 5, "embed_dim": 256, "depth": 2, "heads": 4, "mlp_dim": 51
 
 def main():
     found, known = {}, {}
-    for name, source in sorted(kv.zoo.SOURCES.items()):
-        head = GRW_HEAD if source.builder == "grw_classifier" else {}
-        arguments = {**source.arguments, **head}
-        key = json.dumps([source.builder, arguments, source.classes, source.clip.shape])
+    for name, weights in sorted(kv.zoo.PUBLISHED.items()):
+        head = GRW_HEAD if weights.builder == "grw_classifier" else {}
+        arguments = {**weights.arguments, **head}
+        key = json.dumps([weights.builder, arguments, weights.classes, weights.clip.shape])
         if key not in known:
-            size = sizes(source.builder, arguments, labels=source.classes, clip=source.clip)
+            size = sizes(weights.builder, arguments, labels=weights.classes, clip=weights.clip)
             known[key] = [size.parameters, size.flops]
             keras.utils.clear_session()
         found[name] = known[key]
         print(name, *found[name], flush=True)
     rows = ",\n".join(f" {json.dumps(name)}: {json.dumps(row)}" for name, row in found.items())
-    pathlib.Path(FILE).write_text(f"{{\n{rows}\n}}\n")
+    SIZES.write_text(f"{{\n{rows}\n}}\n")
 
 
 if __name__ == "__main__":

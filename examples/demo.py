@@ -33,7 +33,7 @@ def main(clips=HERE / "clips", picture=HERE.parent / "demo" / "embedding_paths.p
     console.print(f"{correct} of {len(files)} right")
 
     # The same network, trained in the same way but for the smoothing loss.
-    twin = kv.zoo.load(NAME, weights=kv.zoo.folder(NAME) / "without.weights.h5")
+    twin = kv.zoo.load(NAME, weights=HERE / "without_smoothing.weights.h5")
     records = [kv.data.Record(str(file), 0, file.name) for file in files]
     source = kv.data.VideoSource(records, labels=("clip",))
     paths = {

@@ -8,7 +8,7 @@ import tiny
 
 import keras_vidreg as kv
 from keras_vidreg import cli, training
-from keras_vidreg.zoo import registry
+from keras_vidreg.zoo import _entry
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_interrupt_is_tidy(monkeypatch, videos, tmp_path, capsys):
 
 def test_zoo_list_and_show(run, monkeypatch, tmp_path, capsys):
     (tmp_path / "tiny_entry").symlink_to(run, target_is_directory=True)
-    monkeypatch.setattr(registry, "root", lambda: tmp_path)
+    monkeypatch.setattr(_entry, "root", lambda: tmp_path)
     assert cli.main(["zoo", "list"]) == 0
     assert "tiny_entry" in capsys.readouterr().out
     assert "no card" in fails(capsys, "zoo", "show", "tiny_entry")
@@ -167,7 +167,7 @@ def test_a_card_cannot_command_the_terminal(run, monkeypatch, tmp_path, capsys):
     entry = tmp_path / "evil"
     shutil.copytree(run, entry)
     (entry / "card.md").write_text("# evil\n\x1b[2J\x1b]52;c;cm0gLXJm\x07 hidden\n")
-    monkeypatch.setattr(registry, "root", lambda: tmp_path)
+    monkeypatch.setattr(_entry, "root", lambda: tmp_path)
     assert cli.main(["zoo", "show", "evil"]) == 0
     printed = capsys.readouterr().out
     assert "# evil\n" in printed and r"\x1b[2J" in printed and "\x1b" not in printed

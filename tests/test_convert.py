@@ -13,8 +13,7 @@ from web_server import server_fixture  # noqa: F401
 
 import keras_vidreg as kv
 from keras_vidreg.cli import main
-from keras_vidreg.zoo import published, registry
-from keras_vidreg.zoo.fetch import FetchError
+from keras_vidreg.zoo import PUBLISHED, FetchError, _convert
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -85,7 +84,7 @@ def test_a_file_of_ones_own_gives_the_reference_s_logits(name, fixture, tmp_path
     model = kv.zoo.load(name, weights=file)
     assert model.labels[0] == "abseiling" and len(model.labels) == 600
     check_logits(model, facts, outputs)
-    assert not published.is_converted(name)  # that cache is for the published file
+    assert not _convert.is_converted(name)  # that cache is for the published file
 
 
 def test_fetched_converted_once_and_kept(tmp_path, monkeypatch, server):
@@ -98,29 +97,27 @@ def test_fetched_converted_once_and_kept(tmp_path, monkeypatch, server):
         handler.send(body)
 
     server.pages["/weights"] = page
-    source = published.SOURCES["movinet_a0"]
+    source = PUBLISHED["movinet_a0"]
     changed = {"url": f"{server.url}/weights", "git_blob": None}
-    monkeypatch.setitem(
-        published.SOURCES, "movinet_a0", type(source)(**{**vars(source), **changed})
-    )
+    monkeypatch.setitem(PUBLISHED, "movinet_a0", type(source)(**{**vars(source), **changed}))
     assert not kv.zoo.is_here("movinet_a0")
     first = kv.zoo.load("movinet_a0")
     check_logits(first, facts, outputs)
-    manifest = json.loads((published.converted_folder("movinet_a0") / "manifest.json").read_text())
-    assert manifest["source"] == changed["url"] and manifest["converter"] == published.CONVERTER
+    manifest = json.loads((_convert.converted_folder("movinet_a0") / "manifest.json").read_text())
+    assert manifest["source"] == changed["url"] and manifest["converter"] == _convert.CONVERTER
     assert kv.zoo.is_here("movinet_a0")
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     second = kv.zoo.load("movinet_a0", labels=["yes", "no"])
     assert second.labels == ("yes", "no") and len(server.asked("/weights")) == 1
-    stored = stored_arrays(published.converted_folder("movinet_a0") / "model.weights.h5")
+    stored = stored_arrays(_convert.converted_folder("movinet_a0") / "model.weights.h5")
     for a, b in zip(first.weights, second.weights, strict=True):
         values = stored.pop(a.path).tobytes()
         assert keras.ops.convert_to_numpy(a).tobytes() == values
         assert a.path.startswith("logits") or keras.ops.convert_to_numpy(b).tobytes() == values
     assert not stored
     # a conversion by another version is made again, from the file that is here
-    monkeypatch.setattr(published, "CONVERTER", published.CONVERTER + 1)
+    monkeypatch.setattr(_convert, "CONVERTER", _convert.CONVERTER + 1)
     assert not kv.zoo.is_here("movinet_a0")
     check_logits(kv.zoo.load("movinet_a0"), facts, outputs)
 
@@ -129,7 +126,7 @@ def test_offline_says_which_file_to_put_where(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(FetchError) as caught:
         kv.zoo.load("slowfast_50")
-    source = published.SOURCES["slowfast_50"]
+    source = PUBLISHED["slowfast_50"]
     assert source.url in str(caught.value) and str(tmp_path / "home") in str(caught.value)
     assert kv.zoo.card("slowfast_50").startswith("# slowfast_50\n")  # needs no file
 
@@ -175,7 +172,7 @@ def test_commands(tmp_path, capsys):
     assert len(rows) == 1 + len(kv.zoo.names())
     row = next(row for row in rows if re.match(r"\s*movinet_a2_grw\s", row))
     assert "83.3" in row and "not measured here" in row and row.rstrip().endswith("no")
-    for name in registry.trained_here():
+    for name in kv.zoo.trained_here():
         assert any(name in row and row.rstrip().endswith("yes") for row in rows)
     main(["zoo", "show", "movinet_a2_grw"])
     assert "DrGil/grw-smoothing-movinet" in capsys.readouterr().out

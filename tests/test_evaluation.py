@@ -1,9 +1,11 @@
 """Evaluation: accuracies, views, label names, smoothness, pictures, published entries."""
 
 import dataclasses
+import importlib
 import json
 import sys
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -206,21 +208,20 @@ def test_plot_embedding_paths(tmp_path):
     assert [p.name for p in file.parent.iterdir()] == ["paths.png"]
 
 
-def test_publish_a_run(videos, tmp_path):
+def test_an_entry_of_a_run(videos, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    make_entry = importlib.import_module("make_entry").make_entry
     source = kv.data.folder(videos)
-    runs = {}
-    for name, weight in (("with", 0.1), ("without", 0)):
-        recipe = kv.training.override(tiny.recipe(epochs=2), [f"grw.weight={weight}"])
-        runs[name] = tmp_path / name
-        kv.training.train(recipe, source, out=runs[name], verbose=False)
-    entry = evaluation.publish(
-        runs["with"], tmp_path / "zoo", "tiny_published", source, summary="A test.", data="greys",
-        licence="Apache-2.0", train_command="keras-vidreg train ...",
-        evaluate_command="keras-vidreg evaluate ...", without=runs["without"],
+    recipe = kv.training.override(tiny.recipe(epochs=2), ["grw.weight=0.1"])
+    kv.training.train(recipe, source, out=tmp_path / "run", verbose=False)
+    entry = make_entry(
+        tmp_path / "run", tmp_path / "zoo", "tiny_published", source, summary="A test.",
+        data="greys", license="Apache-2.0", train_command="keras-vidreg train ...",
+        evaluate_command="keras-vidreg evaluate ...",
         comparison=[{"weight": 0, "accuracy": 0.5}], notes="## Limits\n\nNone.",
     )  # fmt: skip
     assert sorted(p.name for p in entry.iterdir()) == [
-        "card.md", "model.weights.h5", "preset.json", "training.json", "without.weights.h5",
+        "card.md", "model.weights.h5", "preset.json", "training.json",
     ]  # fmt: skip
     assert [p.name for p in entry.parent.iterdir()] == ["tiny_published"]
     model = kv.zoo.load(entry)
@@ -232,7 +233,7 @@ def test_publish_a_run(videos, tmp_path):
     log = json.loads((entry / "training.json").read_text())
     assert log["test"]["clips"] == 8 and log["recipe"]["grw"]["weight"] == 0.1
     with pytest.raises(ValueError, match="not finished"):
-        evaluation.publish(
-            tmp_path / "none", tmp_path, "x", source, summary="", data="", licence="",
+        make_entry(
+            tmp_path / "none", tmp_path, "x", source, summary="", data="", license="",
             train_command="", evaluate_command="",
         )  # fmt: skip

@@ -17,14 +17,13 @@ import numpy as np
 import pytest
 from web_server import file, left, redirect, sequence, server_fixture, status  # noqa: F401
 
-from keras_vidreg.zoo import fetch as fetch_module
-from keras_vidreg.zoo import fetch_http
-from keras_vidreg.zoo.fetch import FetchError, fetch
+from keras_vidreg.zoo import _http
+from keras_vidreg.zoo._fetch import FetchError, fetch
 
 BODY = np.random.default_rng(0).bytes(300_000)
 OTHER = BODY[::-1]
 SHA256 = hashlib.sha256(BODY).hexdigest()
-CUT = 2 * fetch_http.CHUNK  # of two chunks and a bit, two are kept
+CUT = 2 * _http.CHUNK + 999
 BLOB = hashlib.sha1(b"blob 300000\0" + BODY).hexdigest()
 QUICK = {"backoff": 0.01, "timeout": 5, "progress": False}
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,25 +56,27 @@ def test_known_hashes(server, tmp_path):
         assert not path.exists() and not left(path)
         with pytest.raises(FetchError, match=f"is not the file.*{found}, not {wrong}"):
             get(server, file(BODY), tmp_path / "a", **{name: wrong})  # which is there
-        with pytest.raises(FetchError, match="is not the file"):  # `force` does not overrule it
-            get(server, file(BODY), tmp_path / "a", force=True, **{name: wrong})
     for wrong in ("abc", "g" * 64):
         with pytest.raises(ValueError, match="`sha256` must be 8 to 64"):
             fetch("http://x", tmp_path / "d", sha256=wrong)
 
 
-def test_a_change_is_refused_unless_forced(server, tmp_path):
+def test_a_change_is_refused(server, tmp_path):
     path = tmp_path / "file"
     get(server, file(BODY), path)
     path.write_bytes(b"damaged")
     with pytest.raises(FetchError, match="not what it was.*delete it"):
         get(server, file(BODY), path)
     path.unlink()
-    with pytest.raises(FetchError, match="force=True"):  # the pin outlives the file
+    with pytest.raises(
+        FetchError, match="delete .*file.manifest.json too"
+    ):  # the pin outlives the file
         get(server, file(OTHER), path)
     assert not path.exists() and not left(path)
     get(server, file(BODY), path)
-    get(server, file(OTHER), path, force=True)
+    path.unlink()
+    (tmp_path / "file.manifest.json").unlink()
+    get(server, file(OTHER), path)
     assert path.read_bytes() == OTHER
     assert get(server, file(BODY), path) == path  # pinned anew
     (tmp_path / "file.manifest.json").write_text("{")
@@ -94,7 +95,7 @@ def test_a_file_put_there_by_hand_is_pinned(server, tmp_path):
 
 
 def test_a_cut_connection_is_resumed(server, tmp_path):
-    get(server, file(BODY, cut=CUT + 999), tmp_path / "file", sha256=SHA256)
+    get(server, file(BODY, cut=CUT), tmp_path / "file", sha256=SHA256)
     first, second = server.asked("/file")
     assert "Range" not in first and second["Range"] == f"bytes={CUT}-"
     assert second["If-Range"].strip('"') == hashlib.sha1(BODY).hexdigest()
@@ -104,7 +105,7 @@ def test_a_cut_connection_is_resumed(server, tmp_path):
 def test_the_next_call_resumes_too(server, tmp_path):
     path = tmp_path / "file"
     with pytest.raises(FetchError, match="broke off .*Gave up after 1 attempts"):
-        get(server, file(BODY, cut=CUT + 999), path, attempts=1)
+        get(server, file(BODY, cut=CUT), path, attempts=1)
     assert not path.exists() and left(path) == {".file.part", ".file.part.json"}
     get(server, file(BODY), path, sha256=SHA256)
     assert server.asked("/file")[1]["Range"] == f"bytes={CUT}-" and not left(path)
@@ -123,17 +124,17 @@ def test_the_next_call_resumes_too(server, tmp_path):
     ],
 )
 def test_starts_again_where_the_rest_does_not_fit(server, tmp_path, second, body):
-    path = get(server, sequence(file(BODY, cut=CUT + 999), second), tmp_path / "file")
+    path = get(server, sequence(file(BODY, cut=CUT), second), tmp_path / "file")
     assert path.read_bytes() == body and not left(path)
     assert server.asked("/file")[1]["Range"] == f"bytes={CUT}-"
 
 
 def test_without_a_validator_nothing_is_resumed(server, tmp_path):
-    page = sequence(file(BODY, cut=CUT + 999, tag=False), file(BODY, tag=False))
+    page = sequence(file(BODY, cut=CUT, tag=False), file(BODY, tag=False))
     get(server, page, tmp_path / "file", sha256=SHA256)
     assert all("Range" not in headers for headers in server.asked("/file"))
     page = sequence(
-        file(BODY, cut=CUT + 999, ETag='W/"weak"', tag=False, Last_Modified="yesterday"),
+        file(BODY, cut=CUT, ETag='W/"weak"', tag=False, Last_Modified="yesterday"),
         file(BODY, ETag='W/"weak"', tag=False, Last_Modified="yesterday", check=False),
     )
     get(server, page, tmp_path / "dated", sha256=SHA256)
@@ -142,7 +143,7 @@ def test_without_a_validator_nothing_is_resumed(server, tmp_path):
 
 def test_another_address_does_not_resume(server, tmp_path):
     with pytest.raises(FetchError):
-        get(server, file(BODY, cut=CUT + 999), tmp_path / "file", attempts=1)
+        get(server, file(BODY, cut=CUT), tmp_path / "file", attempts=1)
     server.pages["/mirror"] = file(BODY)
     fetch(f"{server.url}/mirror", tmp_path / "file", **QUICK)
     assert "Range" not in server.asked("/mirror")[0]
@@ -187,7 +188,7 @@ def test_redirects(server, tmp_path):
 def test_a_redirect_may_not_drop_the_encryption():
     answer = collections.namedtuple("Answer", "status_code url")(200, "http://example.org/file")
     with pytest.raises(FetchError, match="leads to http://example.org/file, which is not"):
-        fetch_http._check_answer(answer, "https://example.org/file")
+        _http._check_answer(answer, "https://example.org/file")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +288,7 @@ def test_errors_of_the_disk(server, tmp_path, monkeypatch, code):
         raise OSError(code, os.strerror(code))
 
     (tmp_path / "there").write_bytes(BODY)
-    monkeypatch.setattr(fetch_module.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     assert get(server, file(BODY), tmp_path / "there").read_bytes() == BODY
     advice = "Free some space" if code == errno.ENOSPC else "Make the folder writable"
     with pytest.raises(FetchError, match=f"{os.strerror(code)}. {advice}") as error:
@@ -315,7 +316,7 @@ def test_two_processes_fetch_once(server, tmp_path):
         for name in ("keras_vidreg", "keras_vidreg.zoo"):
             sys.modules[name] = types.ModuleType(name)
             sys.modules[name].__path__ = [str(pathlib.Path(sys.argv[1], *name.split(".")))]
-        from keras_vidreg.zoo.fetch import fetch
+        from keras_vidreg.zoo._fetch import fetch
         print("ready", flush=True)
         sys.stdin.readline()
         fetch(sys.argv[2], sys.argv[3], sha256=sys.argv[4], progress=False)
@@ -334,3 +335,91 @@ def test_two_processes_fetch_once(server, tmp_path):
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert len(server.log) == 1 and path.read_bytes() == BODY and not left(path)
+
+
+def partial(body, start, end, total, **headers):
+    """A page that gives bytes `start` to `end` of `total`, whatever was asked for."""
+
+    def page(handler):
+        part = body[start : end + 1]
+        answer = {"Content-Length": len(part), "Content-Range": f"bytes {start}-{end}/{total}"}
+        handler.start(206, answer | {name.replace("_", "-"): v for name, v in headers.items()})
+        handler.send(part)
+
+    return page
+
+
+TAG = f'"{hashlib.sha1(BODY).hexdigest()}"'
+
+
+def test_a_part_that_is_shorter_than_asked_is_not_the_rest(server, tmp_path):
+    short = partial(BODY, CUT, CUT + 999, len(BODY), ETag=TAG)
+    path = get(server, sequence(file(BODY, cut=CUT), short, file(BODY)), tmp_path / "file")
+    assert path.read_bytes() == BODY
+    assert server.asked("/file")[2]["Range"] == f"bytes={CUT + 1000}-"
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        partial(OTHER, CUT, len(BODY) - 1, len(BODY)),  # says nothing of what it belongs to
+        partial(BODY, CUT, len(BODY) - 2, len(BODY) - 1, ETag=TAG),  # another length
+        partial(BODY, CUT, CUT + 9, "*", ETag=TAG),
+        partial(BODY, 0, len(BODY) - 1, len(BODY), ETag=TAG),
+    ],
+)
+def test_a_part_of_something_else_is_not_added(server, tmp_path, rest):
+    path = get(server, sequence(file(BODY, cut=CUT), rest, file(BODY)), tmp_path / "file")
+    assert path.read_bytes() == BODY and "Range" not in server.asked("/file")[2]
+
+
+@pytest.mark.parametrize("length", [{}, {"Content-Length": 0}])
+def test_an_empty_file_is_refused_and_not_remembered(server, tmp_path, length):
+    def empty(handler):
+        handler.start(200, {"ETag": '"x"', "Connection": "close", **length})
+        handler.close_connection = True
+
+    with pytest.raises(FetchError, match="gives an empty file"):
+        get(server, empty, tmp_path / "file")
+    assert get(server, file(BODY), tmp_path / "file").read_bytes() == BODY
+
+
+def test_advice_for_a_file_that_changed_works(server, tmp_path):
+    path = tmp_path / "file"
+    get(server, file(BODY), path)
+    path.unlink()
+    with pytest.raises(FetchError) as error:
+        get(server, file(OTHER), path)
+    manifest = tmp_path / "file.manifest.json"
+    assert f"delete {manifest} too" in str(error.value)
+    manifest.unlink()
+    assert get(server, file(OTHER), path).read_bytes() == OTHER
+
+
+def test_files_have_a_largest_size(server, tmp_path):
+    with pytest.raises(FetchError, match="has 300000 bytes, and at most 299999"):
+        get(server, file(BODY), tmp_path / "file", largest=299_999)
+
+    def endless(handler):
+        handler.start(200, {"Connection": "close"})
+        handler.close_connection = True
+        for _ in range(100):
+            handler.send(BODY)
+
+    with pytest.raises(FetchError, match="more than the 600000 bytes"):
+        get(server, endless, tmp_path / "file", largest=600_000)
+    assert not left(tmp_path / "file")
+
+
+def test_a_trickle_is_given_up(server, tmp_path):
+    def trickle(handler):
+        handler.start(200, {"Content-Length": 1000, "ETag": '"x"'})
+        for _ in range(100):
+            handler.send(b"12")
+            time.sleep(0.05)
+
+    server.pages["/file"] = trickle
+    begin = time.monotonic()
+    with pytest.raises(FetchError, match="bytes a second, fewer than 1024"):
+        fetch(f"{server.url}/file", tmp_path / "file", **{**QUICK, "timeout": 0.3})
+    assert time.monotonic() - begin < 3

@@ -1,114 +1,117 @@
-"""Fetching from the Hugging Face Hub, against a stub of its interface on loopback."""
+"""Files of the Hugging Face Hub, through its package, against a stub of it on loopback."""
 
 import hashlib
-import json
-import sys
 
 import numpy as np
 import pytest
-from web_server import file, left, server_fixture, status  # noqa: F401
+from hub_stub import TOKEN, hub_fixture, server_fixture  # noqa: F401
+from web_server import file, redirect, status
 
-from keras_vidreg.zoo.fetch import FetchError, fetch_from_hub
-from keras_vidreg.zoo.fetch_http import CHUNK
+from keras_vidreg.zoo import PUBLISHED, FetchError, _convert
+from keras_vidreg.zoo._hub import hub_file
 
 BODY = np.random.default_rng(0).bytes(300_000)
-OTHER = BODY[::-1]
 SHA256 = hashlib.sha256(BODY).hexdigest()
-QUICK = {"backoff": 0.01, "timeout": 5, "progress": False}
-COMMIT = "5" * 40
 FILE = "weights/a0s_grw.pt"
 
 
 @pytest.fixture
-def hub(server, tmp_path, monkeypatch):
-    """The part of the Hub's interface that a download uses."""
-    pytest.importorskip("huggingface_hub")
-    monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    about = {"X_Repo_Commit": COMMIT, "X_Linked_Etag": f'"{SHA256}"', "X_Linked_Size": len(BODY)}
-    storage = {"Location": f"http://localhost:{server.server_port}/storage", **about}
-    for revision in ("main", "refs%2Fpr%2F1", COMMIT):
-        server.pages[f"/user/model/resolve/{revision}/{FILE}"] = status(302, b"", **storage)
-    server.pages["/storage"] = file(BODY)
-    return server
+def commit(hub):
+    """A repository with one large file."""
+    hub.large[SHA256] = BODY
+    return hub.commit("user/model", {FILE: BODY})
 
 
-def test_hub_file(hub, tmp_path):
-    path = fetch_from_hub("user/model", FILE, **QUICK)
-    assert path == tmp_path / "keras_vidreg/hub/user--model/main" / FILE
-    assert path.read_bytes() == BODY and not left(path)
-    facts = json.loads(path.with_name("a0s_grw.pt.manifest.json").read_text())
-    assert facts["commit"] == COMMIT and facts["sha256"] == SHA256
-    asked = [(command, page.split("/")) for command, page, _ in hub.log if "resolve" in page]
-    assert [(command, page[4]) for command, page in asked] == [("HEAD", "main"), ("GET", COMMIT)]
-    asked = hub.asked(f"/user/model/resolve/{COMMIT}/{FILE}")[0]
-    assert asked["authorization"] == "Bearer hf_secret"
-    assert "authorization" not in {name.lower() for name in hub.asked("/storage")[0]}
-    count = len(hub.log)
-    assert fetch_from_hub("user/model", FILE, **QUICK) == path and len(hub.log) == count
-    path = fetch_from_hub("user/model", FILE, "refs/pr/1", sha256=SHA256, **QUICK)
-    assert path == tmp_path / "keras_vidreg/hub/user--model/refs/pr/1" / FILE
+def test_hub_file(hub, commit, tmp_path):
+    path = hub_file("user/model", FILE)
+    assert path == tmp_path / "home/keras_vidreg/hub/user--model" / commit / FILE
+    assert path.read_bytes() == BODY and not path.is_symlink()
+    page = f"/user/model/resolve/{commit}/{FILE}"
+    headers = [{k.lower(): v for k, v in asked.items()} for asked in hub.server.asked(page)]
+    assert {asked["authorization"] for asked in headers} == {f"Bearer {TOKEN}"}
+    for asked in hub.server.asked(f"/storage/{SHA256}"):
+        assert "authorization" not in {name.lower() for name in asked}
+    count = len(hub.server.asked(f"/storage/{SHA256}"))
+    assert hub_file("user/model", FILE, sha256=SHA256) == path
+    assert hub_file("user/model", FILE, commit) == path
+    assert len(hub.server.asked(f"/storage/{SHA256}")) == count
+    with pytest.raises(FetchError, match=f"{SHA256}, not 00000000"):
+        hub_file("user/model", FILE, sha256="0" * 8)
 
 
-def test_hub_file_resumed(hub):
-    hub.pages["/storage"] = file(BODY, cut=2 * CHUNK + 999)
-    fetch_from_hub("user/model", FILE, **QUICK)
-    assert hub.asked("/storage")[1]["Range"] == f"bytes={2 * CHUNK}-"
-
-
-def test_hub_hash_is_checked(hub):
-    hub.pages["/storage"] = file(OTHER)
+def test_the_hash_that_the_hub_states_is_checked(hub, commit):
+    hub.large[SHA256] = BODY[::-1]
     with pytest.raises(FetchError, match=f"not {SHA256}"):
-        fetch_from_hub("user/model", FILE, **QUICK)
+        hub_file("user/model", FILE)
+    hub.large[SHA256] = BODY  # and what was wrong is not kept
+    assert hub_file("user/model", FILE).read_bytes() == BODY
 
 
-def test_hub_offline(hub, tmp_path, monkeypatch):
+def test_published_files_are_put_there_by_hand(hub, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    published = PUBLISHED["movinet_a0_grw"]
     with pytest.raises(FetchError, match="HF_HUB_OFFLINE is set") as error:
-        fetch_from_hub("user/model", FILE)
-    assert f"{hub.url}/user/model/resolve/main/{FILE}" in str(error.value)
-    assert not hub.log
-    path = tmp_path / "keras_vidreg/hub/user--model/main" / FILE
-    assert str(path) in str(error.value)
+        _convert._fetch(published)
+    path = tmp_path / "home/keras_vidreg/published/movinet_a0_grw/a0s_grw.pt"
+    url = f"{hub.server.url}/DrGil/grw-smoothing-movinet/resolve/main/a0s_grw.pt"
+    assert f"fetch {url} on another machine and save it as {path}." in str(error.value)
     path.parent.mkdir(parents=True)
     path.write_bytes(BODY)
-    assert fetch_from_hub("user/model", FILE) == path
+    assert _convert._fetch(published) == path and not hub.server.log
+
+
+def test_published_files_come_from_the_hub(hub):
+    hub.large[SHA256] = BODY
+    published = PUBLISHED["movinet_a0_grw"]
+    hub.commit(published.repo, {published.filename: BODY})
+    if published.sha256 is None:
+        assert _convert._fetch(published).read_bytes() == BODY
+    hub.repos.clear()
+    hub.stopped = True
+    other = PUBLISHED["movinet_a1_grw"]
+    with pytest.raises(FetchError, match="answers 503.*by hand.*a1s_grw.pt"):
+        _convert._fetch(other)
 
 
 @pytest.mark.parametrize(
     ("page", "says"),
     [
-        (status(404, X_Error_Code="EntryNotFound"), "answers 404 .*hf auth login"),
+        (status(404, X_Error_Code="RepoNotFound"), "answers 404 .*hf auth login"),
         (status(403, X_Error_Code="GatedRepo"), "answers 403 .*hf auth login"),
-        (status(500), "answers 500 .*try again later"),
+        (status(404, X_Error_Code="RevisionNotFound"), "no such branch"),
+        (status(500), "answers 500 .*[Tt]ry again later"),
+        (file(BODY), "names no commit"),
+        (file(BODY, X_Repo_Commit="../../../x"), "names no commit"),
+        (redirect("/loop"), "."),
     ],
 )
-def test_hub_errors(hub, page, says):
-    hub.pages[f"/user/model/resolve/main/{FILE}"] = page
+def test_what_the_hub_may_answer(hub, page, says, monkeypatch):
+    monkeypatch.setattr(hub.server, "find", lambda path: page)
     with pytest.raises(FetchError, match=says):
-        fetch_from_hub("user/model", FILE, attempts=3, **QUICK)
-    assert len(hub.asked(f"/user/model/resolve/main/{FILE}")) == (3 if "500" in says else 1)
+        hub_file("user/model", FILE)
 
 
-def test_hub_unreachable(hub):
-    hub.server_close()
-    with pytest.raises(FetchError, match="Hub cannot be reached.*by hand"):
-        fetch_from_hub("user/model", FILE, **QUICK)
+def test_unreachable(hub):
+    hub.server.server_close()
+    with pytest.raises(FetchError, match="Hub cannot be reached"):
+        hub_file("user/model", FILE)
 
 
-def test_hub_names(hub):
-    for repo in ("model", "a/b/c", "../model", "user/mo del"):
-        with pytest.raises(ValueError, match="`repo`|relative"):
-            fetch_from_hub(repo, "x/../../y" if repo == "../model" else "x")
-    for filename in ("../x", "/x", "a//b", "a/../b", ""):
-        with pytest.raises(ValueError, match="`filename` must be a plain relative path"):
-            fetch_from_hub("user/model", filename)
-    with pytest.raises(ValueError, match="`revision`"):
-        fetch_from_hub("user/model", "x", "../..")
-
-
-def test_hub_without_its_package(hub, monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ImportError, match=r'pip install "keras-vidreg\[hub\]"'):
-        fetch_from_hub("user/model", FILE)
+@pytest.mark.parametrize("up", [1, 2, 3, 4, 5, 6, 7, 8])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_hostile_hub_reaches_no_file_outside_the_cache(hub, tmp_path, monkeypatch, up, there):
+    """Content that is called `../../victim` would be a path to those who file it by its name."""
+    (tmp_path / "outside").mkdir()
+    victim = tmp_path / "outside" / "victim"
+    if there:
+        victim.write_bytes(b"precious")
+    name = "/".join([".."] * up + ["outside", "victim"])
+    page = file(b"{}", X_Repo_Commit="5" * 40, X_Linked_Etag=f'"{name}"', X_Linked_Size=2)
+    monkeypatch.setattr(hub.server, "find", lambda path: page)
+    for _ in range(2):
+        with pytest.raises((FetchError, ValueError)):
+            hub_file("user/model", "preset.json", sha256="0" * 64)
+        found = {p.relative_to(tmp_path).parts[0] for p in tmp_path.rglob("*")}
+        assert found <= {"home", "outside"}
+        assert list((tmp_path / "outside").iterdir()) == ([victim] if there else [])
+        assert not there or victim.read_bytes() == b"precious"

@@ -7,7 +7,7 @@ import pytest
 
 import keras_vidreg as kv
 from keras_vidreg.zoo import fill, save_weights, weights
-from keras_vidreg.zoo.fill import build_filled, built
+from keras_vidreg.zoo.fill import build_from_file, build_with_weights
 from keras_vidreg.zoo.sizes import sizes
 
 LABELS = ("a", "b")
@@ -36,7 +36,7 @@ def random_values(seed=0):
         for variable in model.weights:
             variable.assign(rng.standard_normal(variable.shape).astype("float32"))
 
-    return built(make, fill)
+    return build_with_weights(make, fill)
 
 
 def arrays(model):
@@ -80,27 +80,29 @@ def test_a_file_says_which_array_is_which(tmp_path, compiled, nothing_drawn, mon
         )
     same_bits(model, stored)
     monkeypatch.setattr(keras.saving, "load_weights", None)  # Keras's way is not needed
-    same_bits(build_filled(make, path, LABELS, LABELS), stored)
+    same_bits(build_from_file(make, path, LABELS, LABELS), stored)
 
 
 def test_equal_arrays_may_change_places(tmp_path):
-    model = built(make, lambda model: [v.assign(np.ones(v.shape)) for v in model.weights])
+    model = build_with_weights(
+        make, lambda model: [v.assign(np.ones(v.shape)) for v in model.weights]
+    )
     save_weights(model, tmp_path / "x.weights.h5")
-    same_bits(build_filled(make, tmp_path / "x.weights.h5", LABELS, LABELS), arrays(model))
+    same_bits(build_from_file(make, tmp_path / "x.weights.h5", LABELS, LABELS), arrays(model))
 
 
 def test_a_file_as_keras_writes_it(tmp_path, nothing_drawn):
     model = random_values()
     path = tmp_path / "x.weights.h5"
     keras.saving.save_weights(model, path)
-    same_bits(build_filled(make, path, LABELS, LABELS), arrays(model))
+    same_bits(build_from_file(make, path, LABELS, LABELS), arrays(model))
 
 
 @pytest.mark.parametrize("save", [save_weights, keras.saving.save_weights])
 def test_other_labels_keep_all_but_the_head(tmp_path, save):
     model = random_values()
     save(model, tmp_path / "x.weights.h5")
-    other = build_filled(make, tmp_path / "x.weights.h5", ("c", "d"), LABELS)
+    other = build_from_file(make, tmp_path / "x.weights.h5", ("c", "d"), LABELS)
     assert other.labels == ("c", "d")
     head = {"logits/kernel", "logits/bias"}
     same_bits(other, arrays(model), skip=head)
@@ -112,18 +114,18 @@ def test_what_does_not_fit_leaves_nothing_behind(tmp_path, nothing_drawn):
     path = tmp_path / "x.weights.h5"
     save_weights(random_values(), path)
     with pytest.raises(ValueError, match="do not fit.*logits"):
-        build_filled(make, path, 3, tuple("012"))
+        build_from_file(make, path, 3, tuple("012"))
     with h5py.File(path, "a") as file:
         file["more"] = np.zeros(3)
     with pytest.raises(ValueError, match="do not fit.*arrays"):
-        build_filled(make, path, LABELS, LABELS)
+        build_from_file(make, path, LABELS, LABELS)
     with keras.StatelessScope():  # gives values to whatever has none
         pass
 
 
 def test_variables_that_are_not_filled_are_initialized():
     bias = np.array([3.0, 4.0], "float32")
-    model = built(make, lambda model: model.get_layer("logits").bias.assign(bias))
+    model = build_with_weights(make, lambda model: model.get_layer("logits").bias.assign(bias))
     found = arrays(model)
     np.testing.assert_array_equal(found["logits/bias"], bias)
     assert np.std(found["logits/kernel"]) > 0
@@ -136,7 +138,7 @@ def test_another_way_of_making_variables(tmp_path, monkeypatch):
     save_weights(model, path)
     zeros = keras.initializers.Zeros()
     monkeypatch.setattr(fill._First, "__call__", lambda self, *arguments, **_: zeros(*arguments))
-    same_bits(build_filled(make, path, LABELS, LABELS), arrays(model))
+    same_bits(build_from_file(make, path, LABELS, LABELS), arrays(model))
 
 
 def test_sizes_leave_no_variables_to_be_drawn(nothing_drawn):

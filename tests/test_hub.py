@@ -1,7 +1,6 @@
 """Models on the Hugging Face Hub: pushed, fetched, kept and refused, against a stub of it."""
 
 import json
-import sys
 
 import pytest
 import tiny
@@ -9,8 +8,8 @@ from hub_stub import hub_fixture, server_fixture  # noqa: F401
 from test_save import assert_same, grw, shaken
 
 import keras_vidreg as kv
-from keras_vidreg.zoo.fetch import FetchError
-from keras_vidreg.zoo.hub import split_address
+from keras_vidreg.zoo import FetchError
+from keras_vidreg.zoo._hub import split_address
 
 pytestmark = pytest.mark.usefixtures("numpy_initializer")
 ADDRESS = "hf://cat/left-or-right"
@@ -25,7 +24,7 @@ def offline(monkeypatch):
 
 def test_pushed_and_loaded(hub, offline, tmp_path):
     model = shaken(grw())
-    facts = {"name": "left or right", "data": "a cat", "licence": "CC BY 4.0"}
+    facts = {"name": "left or right", "data": "a cat", "license": "CC BY 4.0"}
     address = kv.zoo.push(model, ADDRESS, private=True, **facts)
     (_, _), (commit, files) = hub.repos[REPO]
     assert address == f"{ADDRESS}@{commit}" and hub.private == {REPO}
@@ -71,8 +70,8 @@ def test_folders_and_versions(hub):
     # from one repository to another
     kv.zoo.push(third, "hf://dog/copy")
     assert_same(first, kv.zoo.load("hf://dog/copy"))
-    with pytest.raises(ValueError, match="licence itself, in its preset.json"):
-        kv.zoo.push(home, ADDRESS, licence="MIT")
+    with pytest.raises(ValueError, match="license itself, in its preset.json"):
+        kv.zoo.push(home, ADDRESS, license="MIT")
 
 
 @pytest.fixture(autouse=True)
@@ -159,15 +158,8 @@ def test_addresses():
         kv.zoo.push(grw(), f"{ADDRESS}@v1")
 
 
-def test_without_huggingface_hub(monkeypatch):
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    for do in (lambda: kv.zoo.load(ADDRESS), lambda: kv.zoo.push(grw(), ADDRESS)):
-        with pytest.raises(ImportError, match=r'pip install "keras-vidreg\[hub\]"'):
-            do()
-
-
-def test_licences_of_the_hub():
-    from keras_vidreg.zoo.front_matter import with_front_matter
+def test_licenses_of_the_hub():
+    from keras_vidreg.zoo._cards import hub_page
 
     preset = {"labels": ("a",), "clip": tiny.CLIP, "builder": "tiny", "arguments": {}, "name": "x"}
     for text, expected in (
@@ -176,5 +168,18 @@ def test_licences_of_the_hub():
         ("For my cat only.", 'license: other\nlicense_name: "for-my-cat-only"\n'),
         ("", "pipeline_tag: video-classification\ntags:"),
     ):
-        page = with_front_matter("# x\n", ADDRESS, kv.zoo.Preset(**preset, licence=text))
+        page = hub_page("# x\n", ADDRESS, kv.zoo.Preset(**preset, license=text))
         assert expected in page and page.endswith("---\n\n# x\n")
+
+
+def test_a_link_in_the_cache_is_removed_and_not_what_it_leads_to(hub, tmp_path):
+    address = kv.zoo.push(grw(), ADDRESS, logits=False)
+    kv.zoo.load(address)
+    [weights] = (tmp_path / "home").rglob("model.weights.h5")
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    weights.unlink()
+    weights.symlink_to(victim)
+    with pytest.raises(ValueError, match="damaged.*SHA-256"):
+        kv.zoo.load(address)
+    assert victim.read_bytes() == b"precious" and not weights.is_symlink()

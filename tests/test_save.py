@@ -40,7 +40,7 @@ def assert_same(model, other):
 
 def test_saved_and_loaded(tmp_path):
     model = shaken(grw(weight=0.3))
-    facts = {"data": "two | words", "licence": "MIT", "accuracy": {"test": 0.875}}
+    facts = {"data": "two | words", "license": "MIT", "accuracy": {"test": 0.875}}
     out = kv.zoo.save(model, tmp_path / "deep" / "mine", name="mine", **facts)
     assert out == tmp_path / "deep" / "mine" and sorted(p.name for p in out.iterdir()) == FILES
     same = kv.zoo.load(out)

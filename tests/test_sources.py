@@ -7,22 +7,23 @@ import re
 
 import pytest
 
+import keras_vidreg as kv
 from keras_vidreg.checkpoints.layouts import LAYOUTS
 from keras_vidreg.models.movinet import ARCHITECTURES
 from keras_vidreg.zoo import BUILDERS, Preset
 from keras_vidreg.zoo.labels import FOLDER, label_sets, read_labels
-from keras_vidreg.zoo.sources import SOURCES, TABLES, source
+from keras_vidreg.zoo.published import PUBLISHED, TABLES
 
 
 def test_names_are_unique_and_all_there():
-    assert sum(map(len, TABLES)) == len(SOURCES)
+    assert sum(map(len, TABLES)) == len(PUBLISHED)
     wanted = {f"movinet_a{i}_grw" for i in range(4)}
     wanted |= {f"movinet_a{i}{kind}" for i in range(6) for kind in ("", "_stream")}
     wanted |= {f"movinet_a{i}_model_garden" for i in range(6)}
     wanted |= {"slowonly_50", "slowfast_50", "csn_101", "resnet3d_rs_50"}
-    assert wanted <= set(SOURCES)
-    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in SOURCES)
-    addresses = [s.url or f"{s.repo}/{s.filename}" for s in SOURCES.values() if s.published]
+    assert wanted <= set(PUBLISHED)
+    assert all(re.fullmatch(r"[a-z0-9_]+", name) for name in PUBLISHED)
+    addresses = [s.url or f"{s.repo}/{s.filename}" for s in PUBLISHED.values() if s.published]
     assert len(set(addresses)) == len(addresses)
 
 
@@ -58,7 +59,7 @@ def check_what_it_builds(found):
     assert (found.container == "tensorflow") == (found.layout == "model_garden")
     Preset(
         found.name, found.builder, found.arguments, found.label_names, found.clip,
-        data=found.data, licence=found.licence or "", accuracy=found.accuracy,
+        data=found.data, license=found.license or "", accuracy=found.accuracy,
     )  # fmt: skip
     assert json.loads(json.dumps(found.arguments)) == found.arguments
 
@@ -107,10 +108,10 @@ def check_what_is_said_of_it(found):
     wanted = {"accuracy", "input"}
     wanted |= {"address"} if found.published else set()
     wanted |= {"labels"} if found.labels else set()
-    wanted |= {"licence"} if found.licence else set()
+    wanted |= {"license"} if found.license else set()
     assert wanted <= set(found.references)
     assert all(address.startswith("https://") for address in found.references.values())
-    assert found.licence in ("Apache-2.0", "MIT", None)
+    assert found.license in ("Apache-2.0", "MIT", None)
 
 
 def check_labels(found):
@@ -119,7 +120,7 @@ def check_labels(found):
     assert (names[0] == "0") == (found.labels is None)
 
 
-@pytest.mark.parametrize("found", SOURCES.values(), ids=SOURCES)
+@pytest.mark.parametrize("found", PUBLISHED.values(), ids=PUBLISHED)
 def test_every_row(found):
     check_what_it_builds(found)
     check_where_it_is(found)
@@ -143,16 +144,16 @@ def test_label_files():
 
 
 def test_causal_networks_name_their_gate():
-    for found in SOURCES.values():
+    for found in PUBLISHED.values():
         if found.layout == "model_garden" and found.arguments.get("causal"):
             assert "clip(0.2 x + 0.5, 0, 1)" in found.notes
 
 
 def test_looking_up():
-    found = source("movinet_a0_stream")
+    found = PUBLISHED["movinet_a0_stream"]
     assert found.url.endswith("/weights/modelA0_stream_statedict_v3") and found.arguments["causal"]
-    assert source("movinet_a3_stream").url.endswith("/movinet_a3_stream.tar.gz")
+    assert PUBLISHED["movinet_a3_stream"].url.endswith("/movinet_a3_stream.tar.gz")
     with pytest.raises(dataclasses.FrozenInstanceError):
         found.url = "elsewhere"
     with pytest.raises(ValueError, match="Did you mean: .*slowonly_50"):
-        source("slow_only_50")
+        kv.zoo.info("slow_only_50")

@@ -8,9 +8,9 @@ from test_save import grw, shaken
 
 import keras_vidreg as kv
 from keras_vidreg.cli import main
+from keras_vidreg.zoo._preset import sha256
+from keras_vidreg.zoo.published import published_sizes
 from keras_vidreg.zoo.sizes import sizes
-from keras_vidreg.zoo.sources.published_sizes import published_sizes
-from keras_vidreg.zoo.weights import sha256
 
 pytestmark = pytest.mark.usefixtures("numpy_initializer")
 
@@ -85,24 +85,26 @@ def test_every_name_has_its_facts(name):
     assert bool(found.measured) != (found.reported is not None)
     assert (found.reported is None) == (found.reported_by is None)
     if name in kv.zoo.trained_here():
-        assert found.here and 0 < found.size_mb < 16 and found.licence
+        assert found.here and 0 < found.size_mb < 16 and found.license
 
 
 def test_the_table_of_sizes_is_that_of_the_sources():
-    assert set(published_sizes()) == set(kv.zoo.SOURCES)
+    assert set(published_sizes()) == set(kv.zoo.PUBLISHED)
 
 
 @pytest.mark.parametrize("name", ["movinet_a0", "slowonly_50_4x16_mmaction2"])
 def test_sizes_are_those_of_the_builders(name):
-    source = kv.zoo.SOURCES[name]
-    found = sizes(source.builder, source.arguments, labels=source.classes, clip=source.clip)
+    published = kv.zoo.PUBLISHED[name]
+    found = sizes(
+        published.builder, published.arguments, labels=published.classes, clip=published.clip
+    )
     assert (found.parameters, found.flops) == published_sizes()[name]
 
 
 def test_facts_of_a_folder(saved):
     found = kv.zoo.info(saved)
     assert found.family == "grw" and found.measured == {} and found.classes == 2
-    assert found.parameters == kv.zoo.preset(saved).parameters and found.licence is None
+    assert found.parameters == kv.zoo.preset(saved).parameters and found.license is None
     assert found.size_mb == round((saved / "model.weights.h5").stat().st_size / 1e6, 1)
 
 
@@ -112,7 +114,7 @@ def test_list(capsys, tmp_path, monkeypatch):
     head, *rows = capsys.readouterr().out.splitlines()
     rows = {row.split()[0]: row for row in rows}
     assert list(rows) == kv.zoo.names()
-    for column in ("family", "parameters, M", "GFLOPs", "reported, %", "by", "licence", "MB"):
+    for column in ("family", "parameters, M", "GFLOPs", "reported, %", "by", "license", "MB"):
         assert f" {column} " in head
     found = rows["movinet_a2_model_garden"]
     assert " ".join(found.split()) == (

@@ -11,9 +11,8 @@ import tiny
 from keras import ops
 
 import keras_vidreg as kv
-from keras_vidreg.zoo import registry
-from keras_vidreg.zoo.check_input import noise
-from keras_vidreg.zoo.weights import sha256
+from keras_vidreg.zoo import _entry
+from keras_vidreg.zoo._preset import sha256
 
 LIMIT = 16 * 1024 * 1024
 HEAD = {"embed_dim": 8, "depth": 1, "heads": 2, "mlp_dim": 8, "window": 3}
@@ -22,7 +21,7 @@ HEAD = {"embed_dim": 8, "depth": 1, "heads": 2, "mlp_dim": 8, "window": 3}
 @pytest.fixture
 def entry(tmp_path, monkeypatch):
     """A zoo with the single entry `tiny_grw`."""
-    monkeypatch.setattr(registry, "root", lambda: tmp_path)
+    monkeypatch.setattr(_entry, "root", lambda: tmp_path)
     folder = tmp_path / "tiny_grw"
     folder.mkdir()
     arguments = {"backbone": {"builder": "tiny", "width": 4}, **HEAD}
@@ -168,10 +167,10 @@ def test_preset_round_trip_and_errors(entry):
 @pytest.mark.parametrize("name", kv.zoo.trained_here())
 def test_every_entry(name):
     folder, preset = kv.zoo.folder(name), kv.zoo.preset(name)
-    assert preset.name == name and preset.licence and preset.data
+    assert preset.name == name and preset.license and preset.data
     card = kv.zoo.card(name)
     assert card.startswith(f"# {name}\n")
-    for needed in ("## Use", "## Measured", "## Trained", "## Licence", "keras-vidreg evaluate"):
+    for needed in ("## Use", "## Measured", "## Trained", "## License", "keras-vidreg evaluate"):
         assert needed in card
     for accuracy in preset.accuracy.values():
         assert f"{accuracy:.2%}" in card
@@ -187,9 +186,6 @@ def test_every_entry(name):
     assert verified.sha256 and verified.error < 2e-5
     assert preset.parameters == sum(np.prod(w.shape) for w in model.trainable_weights)
     assert preset.flops == kv.models.flops(model)
-    if (folder / "without.weights.h5").is_file():
-        twin = kv.zoo.load(name, weights=folder / "without.weights.h5")
-        assert not np.allclose(twin.predict_on_batch(noise(twin.clip))[0], preset.logits)
 
 
 def test_demo(tmp_path, capsys):

@@ -45,7 +45,7 @@ def run_list(arguments):
 
 def _row(info):
     """What the list says of an entry."""
-    from keras_vidreg.zoo.front_matter import short_licence
+    from keras_vidreg.zoo._cards import short_license
 
     _, height, width, _ = info.clip.shape
     measured = ", ".join(f"{split} {value:.1%}" for split, value in info.measured.items())
@@ -59,7 +59,7 @@ def _row(info):
         "" if info.reported is None else f"{info.reported:g}",
         (info.reported_by or "").partition(" (")[0],
         measured or "not measured here",
-        short_licence(info.licence or "not stated"),
+        short_license(info.license or "not stated"),
         "?" if info.size_mb is None else f"{info.size_mb:g}",
         "yes" if info.here else "no",
     )
@@ -76,13 +76,9 @@ def run_show(arguments):
         console.print(Markdown(card))
     else:
         print(card)
-    if arguments.name in zoo.SOURCES:
-        source = zoo.SOURCES[arguments.name]
-        labels, clip = source.label_names, source.clip
-    else:
-        preset = zoo.preset(arguments.name)
-        labels, clip = preset.labels, preset.clip
-    print(printable(json.dumps({"labels": labels, "clip": clip.to_dict()}, ensure_ascii=False)))
+    info = zoo.info(arguments.name)
+    values = {"labels": info.labels, "clip": info.clip.to_dict()}
+    print(printable(json.dumps(values, ensure_ascii=False)))
 
 
 def run_verify(arguments):

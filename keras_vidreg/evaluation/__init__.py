@@ -4,7 +4,6 @@ from keras_vidreg.evaluation._evaluate import Evaluation, evaluate
 from keras_vidreg.evaluation._smoothness import embeddings, path_smoothness, smoothness
 from keras_vidreg.evaluation.frequency import FrequencySensitivity, frequency_sensitivity
 from keras_vidreg.evaluation.plot import plot_embedding_paths, plot_frequency_sensitivity
-from keras_vidreg.evaluation.publish import publish
 
 __all__ = [
     "Evaluation",
@@ -15,6 +14,5 @@ __all__ = [
     "path_smoothness",
     "plot_embedding_paths",
     "plot_frequency_sensitivity",
-    "publish",
     "smoothness",
 ]

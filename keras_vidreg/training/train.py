@@ -17,8 +17,8 @@ from keras_vidreg.training import checkpoint, optimization
 from keras_vidreg.training._recalibrate import replace_statistics, warn_of_misfit
 from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochSeed
 from keras_vidreg.training.mix import Mixed
+from keras_vidreg.zoo._preset import Preset
 from keras_vidreg.zoo.build import build
-from keras_vidreg.zoo.preset import Preset
 from keras_vidreg.zoo.weights import save_weights
 
 

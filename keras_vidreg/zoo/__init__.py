@@ -1,23 +1,38 @@
 """Models by name: presets, weights, cards."""
 
 from keras_vidreg.checkpoints.port import port_weights
+from keras_vidreg.zoo._convert import convert
+from keras_vidreg.zoo._entry import (
+    Entry,
+    Info,
+    card,
+    folder,
+    info,
+    is_here,
+    names,
+    preset,
+    resolve,
+    trained_here,
+)
+from keras_vidreg.zoo._http import FetchError
+from keras_vidreg.zoo._load import load
+from keras_vidreg.zoo._preset import Preset
+from keras_vidreg.zoo._push import push
+from keras_vidreg.zoo._verify import Verification, verify
+from keras_vidreg.zoo._write import save, write_entry
 from keras_vidreg.zoo.build import BUILDERS, build
-from keras_vidreg.zoo.info import Info, info
-from keras_vidreg.zoo.load import load
-from keras_vidreg.zoo.preset import Preset
-from keras_vidreg.zoo.published import convert
-from keras_vidreg.zoo.push import push
-from keras_vidreg.zoo.registry import card, folder, is_here, names, preset, trained_here
-from keras_vidreg.zoo.save import save
-from keras_vidreg.zoo.sources import SOURCES
-from keras_vidreg.zoo.verify import verify
+from keras_vidreg.zoo.published import PUBLISHED, PublishedWeights
 from keras_vidreg.zoo.weights import save_weights, save_weights_half
 
 __all__ = [
     "BUILDERS",
+    "Entry",
+    "FetchError",
     "Info",
+    "PUBLISHED",
     "Preset",
-    "SOURCES",
+    "PublishedWeights",
+    "Verification",
     "build",
     "card",
     "convert",
@@ -29,9 +44,11 @@ __all__ = [
     "port_weights",
     "preset",
     "push",
+    "resolve",
     "save",
     "save_weights",
     "save_weights_half",
     "trained_here",
     "verify",
+    "write_entry",
 ]

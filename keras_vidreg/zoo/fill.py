@@ -13,7 +13,7 @@ from keras_vidreg.models.classifier import label_names
 from keras_vidreg.zoo.weights import PATH
 
 
-def built(make, fill):
+def build_with_weights(make, fill):
     """Build a model and fill it.
 
     Args:
@@ -55,7 +55,7 @@ class _First:
         return keras.ops.convert_to_tensor(self.value, dtype=dtype)
 
 
-def build_filled(make, path, labels, stored):
+def build_from_file(make, path, labels, stored):
     """Build a model and give it the weights of a file.
 
     Args:
@@ -66,12 +66,12 @@ def build_filled(make, path, labels, stored):
             the logits keeps random weights, and every other weight comes from the file.
 
     Raises:
-        ValueError: When file and model do not fit.
+        ValueError: If file and model do not fit.
     """
-    filled = built(lambda: make(stored), lambda model: _fill(model, path))
+    model = build_with_weights(lambda: make(stored), lambda model: _fill(model, path))
     if label_names(labels) == tuple(stored):
-        return filled
-    return built(lambda: make(labels), lambda model: _copy_all_but_head(filled, model))
+        return model
+    return build_with_weights(lambda: make(labels), lambda new: _copy_all_but_head(model, new))
 
 
 def _fill(model, path):
@@ -89,8 +89,10 @@ def _fill(model, path):
                     _check_shape(variables[name], array)
                     variables[name].assign(array[()])
                 return
+            if sum(array.size for array in arrays.values()) != model.count_params():
+                raise ValueError("its arrays have other shapes.")
         _load_by_keras(model, path)
-    except (ValueError, KeyError, OSError) as error:
+    except Exception as error:  # h5py and Keras raise whatever a damaged file leads to
         raise ValueError(f"The weights {path} do not fit {model.name}: {error}") from error
 
 
@@ -117,8 +119,15 @@ def _arrays(file):
             if item.external or item.is_virtual:
                 raise ValueError(f"its array {name} stands in another file.")
             if not name.startswith("optimizer/"):
+                if item.dtype.kind not in "fiub":
+                    raise ValueError(f"its array {name} holds no numbers.")
                 found[item.attrs.get(PATH, item.name)] = item
 
+    def refuse_others(name, link):
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"its item {name} is a link.")
+
+    file.visititems_links(refuse_others)
     file.visititems(note)
     return found
 

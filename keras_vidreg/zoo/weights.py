@@ -9,17 +9,12 @@ import keras
 import numpy as np
 
 from keras_vidreg._atomic import whole_file
+from keras_vidreg.zoo._preset import sha256
 
 PATH = "path"  # attribute of an array: which of the model's variables it is
 
 
-def sha256(path):
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def save_weights(model, path):
+def save_weights(model: keras.Model, path: str | Path) -> str:
     """Write the weights of a model (not its optimizer), whole or not at all.
 
     Args:
@@ -32,7 +27,7 @@ def save_weights(model, path):
     return _save(model, path, lambda name, values: values)
 
 
-def save_weights_half(model, path):
+def save_weights_half(model: keras.Model, path: str | Path) -> str:
     """Write the weights of a model as float16: half the size, read by `model.load_weights`.
 
     Args:
@@ -43,7 +38,7 @@ def save_weights_half(model, path):
         The SHA-256 of the file.
 
     Raises:
-        ValueError: When a weight is not finite, or is too large for float16 (65504).
+        ValueError: If a weight is not finite, or is too large for float16 (65504).
 
     Example:
     ```python
@@ -51,16 +46,6 @@ def save_weights_half(model, path):
     ```
     """
     return _save(model, path, _to_half)
-
-
-def check_sha256(path, expected):
-    """Raise `ValueError` unless the file has this SHA-256."""
-    found = sha256(path)
-    if found != expected:
-        raise ValueError(
-            f"The weights {path} are damaged or not the ones that the preset describes: "
-            f"SHA-256 {found}, expected {expected}. Fetch the file again."
-        )
 
 
 def _to_half(name, values):

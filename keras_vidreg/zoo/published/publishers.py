@@ -1,4 +1,4 @@
-"""What all weights of one publisher have in common, as keyword arguments of `Source`."""
+"""What all weights of one publisher have in common, as keyword arguments of `PublishedWeights`."""
 
 from keras_vidreg.data import Clip
 
@@ -29,7 +29,7 @@ GRW_AUTHORS = {
     "container": "torch",
     "member": "ema_weights",
     "repo": "DrGil/grw-smoothing-movinet",
-    "licence": None,  # neither the repository nor the model page is known to name one
+    "license": None,  # neither the repository nor the model page is known to name one
     "views": ONE_VIEW,
     "reported_by": "Goldman, Giryes, Satyanarayanan (NeurIPS 2025), table 1",
     "references": {
@@ -45,7 +45,7 @@ MODEL_GARDEN = {
     "publisher": "TensorFlow Model Garden",
     "layout": "model_garden",
     "container": "tensorflow",
-    "licence": "Apache-2.0",
+    "license": "Apache-2.0",
     "reported_by": "TensorFlow Model Garden",
 }
 MOVINET_REFERENCES = {
@@ -53,23 +53,23 @@ MOVINET_REFERENCES = {
     "accuracy": f"{_TENSORFLOW}/official/projects/movinet/README.md",
     "input": f"{_TENSORFLOW}/official/projects/movinet/configs/yaml",
     "labels": _LABELS_600,
-    "licence": f"{_TENSORFLOW}/official/projects/movinet/README.md",
+    "license": f"{_TENSORFLOW}/official/projects/movinet/README.md",
 }
 RESNET3D_RS_REFERENCES = {
     "accuracy": f"{_TF_VISION}/MODEL_GARDEN.md",
     "input": f"{_TF_VISION}/configs/experiments/video_classification/k400_resnet3drs_50_tpu.yaml",
-    "licence": f"{_TENSORFLOW}/LICENSE",
+    "license": f"{_TENSORFLOW}/LICENSE",
 }
 ATZE00 = {
     "publisher": "Atze00/MoViNet-pytorch",
     "layout": "movinet_pytorch",
     "container": "torch",
-    "licence": "MIT",
+    "license": "MIT",
     "reported_by": "TensorFlow Model Garden",
     "references": {
         **MOVINET_REFERENCES,
         "address": f"{_ATZE}/movinets/config.py",
-        "licence": f"{_ATZE}/LICENSE",
+        "license": f"{_ATZE}/LICENSE",
     },
     **KINETICS_600,
 }
@@ -78,7 +78,7 @@ PYTORCHVIDEO = {
     "layout": "pytorchvideo",
     "container": "torch",
     "member": "model_state",
-    "licence": "Apache-2.0",
+    "license": "Apache-2.0",
     "views": THIRTY_VIEWS,
     "reported_by": "PyTorchVideo",
     "references": {
@@ -87,14 +87,14 @@ PYTORCHVIDEO = {
         "input": f"{_PYSLOWFAST}/configs/Kinetics/pytorchvideo",
         "labels": f"{_PYTORCHVIDEO}/tutorials/torchhub_inference_tutorial.ipynb",
         "label names": _CLASSIDS,
-        "licence": f"{_PYTORCHVIDEO}/LICENSE",
+        "license": f"{_PYTORCHVIDEO}/LICENSE",
     },
     **KINETICS_400,
 }
 PYSLOWFAST = {
     "publisher": "PySlowFast",
     "layout": "slowfast",
-    "licence": "Apache-2.0",
+    "license": "Apache-2.0",
     "views": THIRTY_VIEWS,
     "reported_by": "PySlowFast",
     "references": {
@@ -103,7 +103,7 @@ PYSLOWFAST = {
         "input": f"{_PYSLOWFAST}/configs/Kinetics",
         "labels": f"{_PYSLOWFAST}/slowfast/datasets/DATASET.md",
         "label names": _CLASSIDS,
-        "licence": f"{_PYSLOWFAST}/LICENSE",
+        "license": f"{_PYSLOWFAST}/LICENSE",
     },
     **KINETICS_400,
 }
@@ -116,7 +116,7 @@ MMACTION2 = {
     "layout": "mmaction2",
     "container": "torch",
     "member": "state_dict",
-    "licence": "Apache-2.0",
+    "license": "Apache-2.0",
     "views": THIRTY_VIEWS,
     "reported_by": "MMAction2",
     "references": {
@@ -125,7 +125,7 @@ MMACTION2 = {
         "input": f"{_MMACTION2}/configs/recognition",
         "labels": f"{_MMACTION2}/tools/data/parse_file_list.py",
         "label names": f"{_MMACTION2}/tools/data/kinetics",
-        "licence": f"{_MMACTION2}/LICENSE",
+        "license": f"{_MMACTION2}/LICENSE",
     },
 }
 MMACTION2_FILES = "https://download.openmmlab.com/mmaction"

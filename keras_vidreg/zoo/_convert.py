@@ -6,21 +6,20 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from keras_vidreg._atomic import whole_folder, write_json, write_text
 from keras_vidreg.checkpoints.files import read_state_dict
 from keras_vidreg.checkpoints.files.state import PREFER
 from keras_vidreg.checkpoints.port import port_weights
+from keras_vidreg.zoo._cards import published_card
+from keras_vidreg.zoo._fetch import by_hand, cache_folder, fetch, offline
+from keras_vidreg.zoo._http import FetchError
+from keras_vidreg.zoo._hub import hub_endpoint, hub_file
+from keras_vidreg.zoo._preset import sha256
 from keras_vidreg.zoo.build import build
-from keras_vidreg.zoo.fetch import cache_folder, fetch, fetch_from_hub
-from keras_vidreg.zoo.fill import built
-from keras_vidreg.zoo.preset import Preset
-from keras_vidreg.zoo.source_card import source_card
-from keras_vidreg.zoo.sources import SOURCES
-from keras_vidreg.zoo.weights import save_weights, sha256
+from keras_vidreg.zoo.fill import build_with_weights
+from keras_vidreg.zoo.published import PUBLISHED
 
-CONVERTER = 1  # counts up when a conversion gives other weights or another preset
+CONVERTER = 2  # counts up when a conversion gives other weights or another preset
 MANIFEST = "manifest.json"
-CONTENT = ("preset.json", "model.weights.h5", "card.md", MANIFEST)
 
 
 def converted_folder(name):
@@ -38,21 +37,15 @@ def is_converted(name):
 
 
 def obtain(name):
-    """Fetch and convert the published weights of an entry, unless that was done before.
-
-    Args:
-        name: Name of a published entry.
-
-    Returns:
-        Folder with `preset.json`, `model.weights.h5`, `card.md` and `manifest.json`.
+    """Folder of a published entry, fetched and converted unless that was done before.
 
     Raises:
-        FetchError: When the file is not here and cannot be fetched; says where to put it.
-        ValueError: When there is no such file, or it is not what the entry needs.
+        FetchError: If the file is not here and cannot be fetched; says where to put it.
+        ValueError: If there is no such file, or it is not what the entry needs.
     """
     folder = converted_folder(name)
     if not is_converted(name):
-        file = _fetch(SOURCES[name])
+        file = _fetch(PUBLISHED[name])
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{name}.lock")):
             if not is_converted(name):  # another process was faster
@@ -60,7 +53,7 @@ def obtain(name):
     return folder
 
 
-def convert(file, name, out, layout=None):
+def convert(file: str | Path, name: str, out: str | Path, layout: str | None = None) -> Path:
     """Turn a file in a published format into a folder that `kv.zoo.load` takes.
 
     Every key must be used, every shape must agree and every number must be finite.
@@ -84,72 +77,74 @@ def convert(file, name, out, layout=None):
     model = kv.zoo.load("mine/a0")
     ```
     """
-    if name not in SOURCES:
+    from keras_vidreg.zoo._write import write_entry
+
+    if name not in PUBLISHED:
         raise ValueError(
-            f"`name` must be a published entry, {', '.join(sorted(SOURCES)[:6])} …; "
+            f"`name` must be a published entry, {', '.join(sorted(PUBLISHED)[:6])} …; "
             f"`keras-vidreg zoo list` shows all. Received: {name!r}"
         )
-    source, out = SOURCES[name], Path(out)
-    arguments, labels, arrays = _content(source, file)
-    make = functools.partial(build, source.builder, arguments, labels=labels, clip=source.clip)
+    published = PUBLISHED[name]
+    layout = layout or published.layout
+    arguments, labels, arrays = _content(published, file)
+    make = functools.partial(
+        build, published.builder, arguments, labels=labels, clip=published.clip
+    )
     try:
-        model = built(make, lambda model: port_weights(model, arrays, layout or source.layout))
+        model = build_with_weights(make, lambda model: port_weights(model, arrays, layout))
     except ValueError as error:
         raise ValueError(f"{file} is not a file of {name}. {error}") from error
-    with whole_folder(out, CONTENT) as part:
-        digest = save_weights(model, part / "model.weights.h5")
-        preset = Preset(
-            name=name,
-            builder=source.builder,
-            arguments=arguments,
-            labels=model.labels,
-            clip=source.clip,
-            weights="model.weights.h5",
-            sha256=digest,
-            data=source.data,
-            licence=source.licence or "not stated by the publisher",
-        )
-        preset.write(part / "preset.json")
-        write_text(part / "card.md", source_card(source))
-        write_json(
-            part / MANIFEST,
-            {
-                "converter": CONVERTER,
-                "source": source.url or f"{source.repo}/{source.filename}",
-                "file": Path(file).name,
-                "sha256": sha256(file) if Path(file).is_file() else None,
-                "layout": layout or source.layout,
-            },
-        )
-    return out
+    manifest = {
+        "converter": CONVERTER,
+        "source": published.url or f"{published.repo}/{published.filename}",
+        "file": Path(file).name,
+        "sha256": sha256(file) if Path(file).is_file() else None,
+        "layout": layout,
+    }
+    return write_entry(
+        model,
+        out,
+        name=name,
+        logits=False,
+        card=published_card(published),
+        files={MANIFEST: manifest},
+        data=published.data,
+        license=published.license or "not stated by the publisher",
+    )
 
 
-def _fetch(source):
-    """The file of a source, from the cache or from the net."""
-    if not source.published:
+def _fetch(published):
+    """The published file, from the cache or from the net."""
+    url, repo, file = published.url, published.repo, published.filename
+    if not published.published:
         raise ValueError(
-            f"No address of the weights of {source.name} is known. {source.notes}".strip()
+            f"No address of the weights of {published.name} is known. {published.notes}".strip()
             + " Pass `weights=` a file of yours, or None for random weights."
         )
-    if source.repo:
-        return fetch_from_hub(source.repo, source.filename, source.revision, sha256=source.sha256)
-    path = cache_folder("published", source.name, source.url.rpartition("/")[2])
-    return fetch(source.url, path, sha256=source.sha256, git_blob=source.git_blob)
+    if repo:
+        url = f"{hub_endpoint()}/{repo}/resolve/{published.revision or 'main'}/{file}"
+    path = cache_folder("published", published.name, url.rpartition("/")[2])
+    if repo and not path.is_file() and not offline():
+        try:
+            return hub_file(repo, file, published.revision, sha256=published.sha256)
+        except FetchError as error:
+            raise FetchError(f"{error} {by_hand(url, path)}") from None
+    return fetch(url, path, sha256=published.sha256, git_blob=published.git_blob)
 
 
-def _content(source, file):
+def _content(published, file):
     """Arguments of the builder, labels, and arrays."""
-    prefer = (source.member, *PREFER) if source.member else PREFER
+    prefer = (published.member, *PREFER) if published.member else PREFER
     found = read_state_dict(file, prefer=prefer)
-    arguments, classes = dict(source.arguments), source.classes
-    if source.builder == "grw_classifier":
-        stated, classes = _grw_arguments(found.extras, file)
-        arguments.update(stated)
-    labels = source.label_names if classes == source.classes else classes
+    arguments, classes = dict(published.arguments), published.classes
+    if published.builder == "grw_classifier":
+        sizes, classes = _grw_sizes(found.extras, file)
+        arguments.update(sizes)
+    labels = published.label_names if classes == published.classes else classes
     return arguments, labels, found.arrays
 
 
-def _grw_arguments(extras, file):
+def _grw_sizes(extras, file):
     """What a snapshot of the GRW authors says of its network."""
     try:
         sizes = extras["transformer_params"]

@@ -1,8 +1,8 @@
 """MoViNets with GRW smoothing, by the authors of that paper."""
 
 from keras_vidreg.data import Clip
-from keras_vidreg.zoo.sources.publishers import GRW_AUTHORS
-from keras_vidreg.zoo.sources.source import Source
+from keras_vidreg.zoo.published.publishers import GRW_AUTHORS
+from keras_vidreg.zoo.published.weights import PublishedWeights
 
 _NOTES = (
     "Window, embedding size, depth and heads stand in the file. A frame is squeezed to "
@@ -18,7 +18,7 @@ _TABLE = (
 )
 
 GRW = tuple(
-    Source(
+    PublishedWeights(
         name=f"movinet_{variant}_grw",
         family="grw",
         builder="grw_classifier",

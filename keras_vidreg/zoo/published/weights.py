@@ -7,7 +7,7 @@ from keras_vidreg.zoo.labels import read_labels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
+class PublishedWeights:
     """Where published weights are, what they are for, and who says so.
 
     What could not be found out is `None`.
@@ -32,7 +32,7 @@ class Source:
         git_blob: its object name in git.
         size_mb: megabytes, rounded as the publisher states them.
         data: what the network was trained on.
-        licence: SPDX name of the licence that the publisher puts on what surrounds the weights.
+        license: SPDX name of the license that the publisher puts on what surrounds the weights.
         accuracy: `{"top1": 74.58, "top5": 91.63}`, in percent, as printed.
         views: how many views of a video that is the mean of, `"10 clips x 3 crops"`.
         reported_by: who measured it.
@@ -64,7 +64,7 @@ class Source:
     sha256: str | None = None
     git_blob: str | None = None
     size_mb: int | None = None
-    licence: str | None = None
+    license: str | None = None
     notes: str = ""
 
     @property

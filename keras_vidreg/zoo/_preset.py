@@ -1,15 +1,18 @@
 """A preset: everything needed to build a model, fill it with weights and feed it correctly."""
 
 import dataclasses
+import hashlib
 import json
 import math
 from pathlib import Path
 
 from keras_vidreg._atomic import write_json
 from keras_vidreg.data import Clip
-from keras_vidreg.models.record import LAYERS
+from keras_vidreg.models.record import LAYERS, LEFT_OUT
 
+PRESET, WEIGHTS, CARD = "preset.json", "model.weights.h5", "card.md"  # the files of an entry
 INNER = ("backbone", *LAYERS)  # arguments that may be dicts
+LARGEST = 16 * 1024 * 1024  # bytes of a preset.json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,15 +29,14 @@ class Preset:
         weights: File of the weights in the entry's folder, or `None` where there are none.
         sha256: SHA-256 of that file, in hexadecimal, or `None` to leave it unchecked.
         data: What it was trained on.
-        licence: Licence of the weights.
+        license: License of the weights.
         accuracy: Measured accuracies, `{"test": 0.93}`.
         parameters: Number of trainable parameters, or `None`.
         flops: Multiply-adds for one clip, or `None`.
-        logits: What the model says of the clip of `zoo/check_input.py`; empty where that was not
-            recorded.
+        logits: What the model says of a fixed clip of noise; empty where that was not recorded.
 
     Raises:
-        ValueError: When a file does not hold such a preset; the message names the field.
+        ValueError: If a file does not hold such a preset; the message names the field.
 
     Example:
     ```python
@@ -46,21 +48,21 @@ class Preset:
     name: str
     builder: str
     arguments: dict
-    labels: tuple
+    labels: tuple[str, ...]
     clip: Clip
     weights: str | None = None
     sha256: str | None = None
     data: str = ""
-    licence: str = ""
-    accuracy: dict = dataclasses.field(default_factory=dict)
+    license: str = ""
+    accuracy: dict[str, float] = dataclasses.field(default_factory=dict)
     parameters: int | None = None
     flops: int | None = None
-    logits: tuple = ()
+    logits: tuple[float, ...] = ()
 
     def __post_init__(self):
         for field, kind in {
             "name": str, "builder": str, "arguments": dict, "clip": Clip, "data": str,
-            "licence": str, "accuracy": dict,
+            "license": str, "accuracy": dict,
         }.items():  # fmt: skip
             value = getattr(self, field)
             if not isinstance(value, kind):
@@ -97,14 +99,14 @@ class Preset:
             )
         object.__setattr__(self, "logits", tuple(logits))
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The preset as a dict of JSON values."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         lists = {"labels": list(self.labels), "logits": list(self.logits)}
         return {**values, **lists, "clip": self.clip.to_dict()}
 
     @classmethod
-    def from_dict(cls, values):
+    def from_dict(cls, values: dict) -> "Preset":
         """The preset from such a dict; fields that are unknown or missing are errors."""
         if not isinstance(values, dict):
             raise ValueError(f"A preset must be a JSON object. Received: {type(values).__name__}")
@@ -125,22 +127,43 @@ class Preset:
         return cls(**{**values, "clip": clip})
 
     @classmethod
-    def read(cls, path):
+    def read(cls, path: str | Path) -> "Preset":
         """Read a `preset.json`."""
         path = Path(path)
         try:
+            if path.stat().st_size > LARGEST:
+                raise ValueError(f"it has more than {LARGEST} bytes")
             return cls.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        except RecursionError:
+            raise ValueError(f"Cannot use the preset file {path}: it is nested too deep") from None
         except (ValueError, OSError) as error:
             raise ValueError(f"Cannot use the preset file {path}: {error}") from error
 
-    def write(self, path):
+    def write(self, path: str | Path) -> None:
         """Write a `preset.json`, whole or not at all."""
         write_json(path, self.to_dict())
+
+    def check(self, weights: Path) -> Path:
+        """The file of the weights, which must have the SHA-256 that is stated here, if any is."""
+        if self.sha256 is not None and (found := sha256(weights)) != self.sha256:
+            raise ValueError(
+                f"The weights {weights} are damaged or not the ones that the preset describes: "
+                f"SHA-256 {found}, expected {self.sha256}. Fetch the file again."
+            )
+        return weights
+
+
+def sha256(path: str | Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_arguments(arguments):
     """Builders are given plain values only: a dict elsewhere could name any class of Keras."""
     for name, value in arguments.items():
+        if name in LEFT_OUT:  # "imagenet" would be fetched, a path read
+            raise ValueError(f"Preset field `arguments` must not hold {name!r}.")
         if name in INNER and isinstance(value, dict):
             _check_arguments(value)
         elif not _is_plain(value):

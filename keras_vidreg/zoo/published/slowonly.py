@@ -4,7 +4,7 @@ Left out are networks with non-local blocks, and those for detection, for Charad
 Something-Something.
 """
 
-from keras_vidreg.zoo.sources.publishers import (
+from keras_vidreg.zoo.published.publishers import (
     CAFFE2,
     CAFFE2_NOTE,
     KINETICS_400,
@@ -17,7 +17,7 @@ from keras_vidreg.zoo.sources.publishers import (
     mmaction2_clip,
     mmaction2_file,
 )
-from keras_vidreg.zoo.sources.source import Source
+from keras_vidreg.zoo.published.weights import PublishedWeights
 
 _FACEBOOK = "https://dl.fbaipublicfiles.com"
 _PYTORCHVIDEO = (
@@ -70,7 +70,7 @@ def _mmaction2(name, depth, frames, every, config, stamp, top1, top5, older_top1
     if (top1, top5) != (older_top1, older_top5):
         notes = f"metafile.yml says {older_top1} and {older_top5}"
         notes += ", of another file." if "kinetics700" in config else "."
-    return Source(
+    return PublishedWeights(
         name=name,
         family="slowonly",
         builder="slowonly",
@@ -90,7 +90,7 @@ def _pretrained(data, imagenet):
 
 def _facebook(row, folder, **facts):
     name, frames, every, file, top1, top5 = row
-    return Source(
+    return PublishedWeights(
         name=name,
         family="slowonly",
         builder="slowonly",

@@ -6,14 +6,14 @@ are left out: they are reported to hold the weights for Kinetics-600
 """
 
 from keras_vidreg.data import Clip
-from keras_vidreg.zoo.sources.publishers import (
+from keras_vidreg.zoo.published.publishers import (
     ATZE00,
     KINETICS_600,
     MODEL_GARDEN,
     MOVINET_REFERENCES,
     ONE_VIEW,
 )
-from keras_vidreg.zoo.sources.source import Source
+from keras_vidreg.zoo.published.weights import PublishedWeights
 
 _PYTORCH_FILES = (
     "https://github.com/Atze00/MoViNet-pytorch/raw/c2d1edf48fc6c5259707f9d833f22171b4f63493/weights"
@@ -67,7 +67,7 @@ def _notes(*notes):
 
 def _pytorch(variant, causal, top1, top5, git_blob, notes):
     stream = "_stream" if causal else ""
-    return Source(
+    return PublishedWeights(
         name=f"movinet_{variant}{stream}",
         family="movinet",
         builder="movinet",
@@ -84,7 +84,7 @@ def _pytorch(variant, causal, top1, top5, git_blob, notes):
 
 def _tensorflow(variant, causal, top1, top5, size_mb, alone, notes):
     stream = "_stream" if causal else ""
-    return Source(
+    return PublishedWeights(
         name=f"movinet_{variant}{stream}{'' if alone else '_model_garden'}",
         family="movinet",
         builder="movinet",

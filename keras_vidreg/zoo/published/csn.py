@@ -4,7 +4,7 @@ MMAction2 has trained some itself, and converted the others from VMZ
 (github.com/facebookresearch/VMZ).
 """
 
-from keras_vidreg.zoo.sources.publishers import (
+from keras_vidreg.zoo.published.publishers import (
     KINETICS_400,
     MMACTION2,
     MMACTION2_FILES,
@@ -13,7 +13,7 @@ from keras_vidreg.zoo.sources.publishers import (
     mmaction2_clip,
     mmaction2_file,
 )
-from keras_vidreg.zoo.sources.source import Source
+from keras_vidreg.zoo.published.weights import PublishedWeights
 
 _VMZ_CLIP = mmaction2_clip(32, 2, (110.2008, 100.63983, 95.99475), (58.14765, 56.46975, 55.332195))
 # fmt: off
@@ -51,7 +51,7 @@ _IG65M_NOTE = (
 
 def _mmaction2(name, depth, interaction, first, clip, file, top1, top5, notes=""):
     data = f"{first}, then Kinetics-400" if first else "Kinetics-400"
-    return Source(
+    return PublishedWeights(
         name=name,
         family="csn",
         builder="csn",
@@ -83,7 +83,7 @@ def _converted(name, interaction, first, middle, stamp, top1, top5):
 
 
 CSN = (
-    Source(
+    PublishedWeights(
         name="csn_101",
         family="csn",
         builder="csn",

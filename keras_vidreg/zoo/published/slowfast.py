@@ -4,7 +4,7 @@ Left out are networks whose pathways differ in depth (`SLOWFAST_16x8_R101_50_50`
 `slowfast_r101-r50`), and those for detection, for Charades and for Something-Something.
 """
 
-from keras_vidreg.zoo.sources.publishers import (
+from keras_vidreg.zoo.published.publishers import (
     CAFFE2,
     CAFFE2_NOTE,
     KINETICS_400,
@@ -15,7 +15,7 @@ from keras_vidreg.zoo.sources.publishers import (
     mmaction2_clip,
     mmaction2_file,
 )
-from keras_vidreg.zoo.sources.source import Source
+from keras_vidreg.zoo.published.weights import PublishedWeights
 
 _PTV = "https://dl.fbaipublicfiles.com/pytorchvideo/model_zoo/kinetics"
 _PSF = "https://dl.fbaipublicfiles.com/pyslowfast/model_zoo/kinetics400"
@@ -62,7 +62,7 @@ _MMACTION2 = (
 
 
 def _facebook(name, facts, depth, alpha, kernel, url, top1, top5, notes):
-    return Source(
+    return PublishedWeights(
         name=name,
         family="slowfast",
         builder="slowfast",
@@ -76,7 +76,7 @@ def _facebook(name, facts, depth, alpha, kernel, url, top1, top5, notes):
 
 
 def _mmaction2(name, depth, alpha, kernel, lateral_norm, config, stamp, top1, top5):
-    return Source(
+    return PublishedWeights(
         name=name,
         family="slowfast",
         builder="slowfast",

@@ -4,6 +4,7 @@ import contextlib
 import email.utils
 import errno
 import json
+import math
 import re
 import shutil
 import time
@@ -12,16 +13,14 @@ import urllib.parse
 import requests
 import urllib3
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+from rich.markup import escape
+from rich.progress import DownloadColumn, Progress, TransferSpeedColumn
 
-CHUNK = 64 * 1024  # bytes; less than one is lost where a connection breaks
+from keras_vidreg._atomic import write_json
+
+CHUNK = 64 * 1024  # bytes
+LARGEST = 4 * 1024**3  # bytes of a file
+SLOWEST = 1024  # bytes a second
 LONGEST_WAIT = 60  # seconds that a server may ask for
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 MEANING = {
@@ -39,6 +38,9 @@ class FetchError(OSError):
     """A file could not be fetched. The message says why, and what to do."""
 
 
+_ANOTHER = object()
+
+
 class _PassingTrouble(Exception):
     """Something that another attempt may cure, after `wait` seconds if the server named them."""
 
@@ -47,7 +49,10 @@ class _PassingTrouble(Exception):
         self.wait = wait
 
 
-def download(url, part, *, headers=None, attempts=5, backoff=1.0, timeout=30, progress=True):
+def download(
+    url, part, *, attempts=5, backoff=1.0, timeout=30, progress=True,
+    largest=LARGEST, slowest=SLOWEST,
+):  # fmt: skip
     """Write what an address gives into a file, going on where an earlier call broke off.
 
     Bytes are only added to those that are there when the server says, by its ETag or the date of
@@ -56,38 +61,30 @@ def download(url, part, *, headers=None, attempts=5, backoff=1.0, timeout=30, pr
 
     Args:
         url: `http:` or `https:` address. The usual variables (`HTTPS_PROXY`) name a proxy.
-        part: path of the file. `<part>.json` beside it remembers what the bytes belong to.
-        headers: further headers of the request.
-        attempts: how often to try when the connection breaks or the server is busy (429, 5xx).
-        backoff: seconds before the second attempt, doubled each time; `Retry-After` goes first.
-        timeout: seconds without a byte after which a connection counts as broken.
-        progress: whether to show a bar on a terminal.
+        part: Path of the file. `<part>.json` beside it remembers what the bytes belong to.
+        attempts: How often to try when the connection breaks or the server is busy (429, 5xx).
+        backoff: Seconds before the second attempt, doubled each time; `Retry-After` goes first.
+        timeout: Seconds without a byte after which a connection counts as broken.
+        progress: Whether to show a bar on a terminal.
+        largest: Most bytes that are taken.
+        slowest: Fewest bytes a second that are put up with, over the seconds of `timeout`.
 
     Raises:
-        FetchError: for everything that the network or the server does wrong.
-        OSError: when the file cannot be written.
+        FetchError: For everything that the network or the server does wrong.
+        OSError: If the file cannot be written.
     """
     failures, furthest = 0, _size(part)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    console = Console(stderr=True)
-    with (
-        requests.Session() as session,
-        Progress(*columns, console=console, transient=True, disable=not progress) as bar,
-    ):
-        task = bar.add_task(urllib.parse.unquote(url.rpartition("/")[2]), total=None)
+    columns = (*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True, disable=not progress)
+    with requests.Session() as session, bar:
+        task = bar.add_task(escape(urllib.parse.unquote(url.rpartition("/")[2])), total=None)
 
         def show(done, total):
             bar.update(task, completed=done, total=total)
 
         while True:
             try:
-                return _attempt(session, url, part, headers or {}, timeout, show)
+                return _attempt(session, url, part, timeout, largest, slowest, show)
             except _PassingTrouble as trouble:
                 failures = 1 if _size(part) > furthest else failures + 1
                 furthest = max(furthest, _size(part))
@@ -97,20 +94,23 @@ def download(url, part, *, headers=None, attempts=5, backoff=1.0, timeout=30, pr
                 time.sleep(wait)
 
 
-def _attempt(session, url, part, headers, timeout, show):
-    have, validator = _kept(part, url)
-    headers = {"Accept-Encoding": "identity", **headers}
+def _attempt(session, url, part, timeout, largest, slowest, show):
+    have, known = _kept(part, url)
+    headers = {"Accept-Encoding": "identity"}
     if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+        headers |= {"Range": f"bytes={have}-", "If-Range": known["validator"]}
     host = urllib.parse.urlsplit(url).netloc
     try:
         with session.get(url, headers=headers, timeout=timeout, stream=True) as response:
             _check_answer(response, url)
-            start = have if _continues(response, have, validator) else 0
-            if start == 0 and response.status_code != requests.codes.ok:
+            total = _total(response, have, known)
+            if total is _ANOTHER:
                 _forget(part)
                 raise _PassingTrouble(f"{host} did not send the part that was asked for.")
-            _save(response, url, part, start, show)
+            start = have if response.status_code == requests.codes.partial_content else 0
+            _check_size(part, url, start, total, largest)
+            pace = _pace(url, timeout, slowest)
+            _save(response, url, part, start, total, largest, pace, show)
     except requests.exceptions.SSLError as error:
         raise FetchError(
             f"The certificate of {host} is not trusted ({error}). Check the clock and the proxy; "
@@ -123,7 +123,7 @@ def _attempt(session, url, part, headers, timeout, show):
     except (
         requests.ConnectionError,
         requests.Timeout,
-        requests.exceptions.ChunkedEncodingError,
+        urllib3.exceptions.HTTPError,
     ) as error:
         if _unreachable(error):
             raise FetchError(f"There is no connection to {host} ({error}).") from None
@@ -156,36 +156,71 @@ def _check_answer(response, url):
         )
 
 
-def _continues(response, have, validator):
-    """Whether the answer is the rest of the same file."""
-    if response.status_code != requests.codes.partial_content:
-        return False
-    begin = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
-    return bool(begin) and int(begin[1]) == have and _validator(response) in (validator, None)
+def _total(response, have, known):
+    """Bytes of the whole file, `None` if not stated, `_ANOTHER` if this is not what was wanted."""
+    if response.status_code == requests.codes.ok:
+        length = response.headers.get("Content-Length", "")
+        encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+        return int(length) if length.isdecimal() and not encoded else None
+    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
+    if response.status_code != requests.codes.partial_content or not found or not have:
+        return _ANOTHER
+    begin, end, total = map(int, found.groups())
+    same = _validator(response) == known["validator"] and known["total"] in (total, None)
+    return total if same and begin == have <= end < total else _ANOTHER
 
 
-def _save(response, url, part, start, show):
-    encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-    length = response.headers.get("Content-Length", "")
-    total = start + int(length) if length.isdecimal() and not encoded else None
+def _check_size(part, url, start, total, largest):
+    if total == 0:
+        raise FetchError(f"{url} gives an empty file.")
+    if total is not None and total > largest:
+        raise FetchError(f"{url} has {total} bytes, and at most {largest} are taken.")
     free = shutil.disk_usage(part.parent).free
     if total is not None and total - start > free:
         raise OSError(errno.ENOSPC, f"{total - start} bytes are wanted and {free} are free")
+
+
+def _save(response, url, part, start, total, largest, pace, show):
     with open(part, "ab" if start else "wb") as file:
         if start == 0:
-            _remember(part, url, None if encoded else _validator(response))
+            encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+            _remember(part, url, None if encoded else _validator(response), total)
         show(start, total)
-        for chunk in response.iter_content(CHUNK):
+        while chunk := response.raw.read1(CHUNK, decode_content=True):
             if file.tell() == 0 and chunk.lstrip()[:14].lower().startswith(
                 (b"<!doctype html", b"<html")
             ):
                 raise FetchError(f"{url} gives a web page instead of the file. Open it to see why.")
+            if file.tell() + len(chunk) > (largest if total is None else total):
+                _forget(part)
+                raise FetchError(f"{url} gives more than the {total or largest} bytes it may have.")
             file.write(chunk)
+            pace(len(chunk))
             show(file.tell(), total)
         done = file.tell()
     if total is not None and done != total:
         raise _PassingTrouble(f"{url} broke off after {done} of {total} bytes.")
+    if not done:
+        raise FetchError(f"{url} gives an empty file.")
     _state(part).unlink(missing_ok=True)
+
+
+def _pace(url, seconds, slowest):
+    """A function of the bytes that came; it raises when they are too few for `seconds`."""
+    begin, count = time.monotonic(), 0
+
+    def came(size):
+        nonlocal begin, count
+        count += size
+        if (passed := time.monotonic() - begin) > seconds:
+            if count < slowest * passed:
+                raise FetchError(
+                    f"{url} sends {count / passed:.0f} bytes a second, fewer than {slowest}; try "
+                    "again later. What came so far is kept."
+                )
+            begin, count = time.monotonic(), 0
+
+    return came
 
 
 def _validator(response):
@@ -198,19 +233,19 @@ def _state(part):
     return part.with_name(part.name + ".json")
 
 
-def _remember(part, url, validator):
+def _remember(part, url, validator, total):
     if validator is None:
         _state(part).unlink(missing_ok=True)
     else:
-        _state(part).write_text(json.dumps({"url": url, "validator": validator}))
+        write_json(_state(part), {"url": url, "validator": validator, "total": total})
 
 
 def _kept(part, url):
-    """How many bytes are there already, and the validator that they came with."""
+    """How many bytes are there already, and what they belong to."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        state = json.loads(_state(part).read_text())
-        if state["url"] == url and _size(part):
-            return _size(part), state["validator"]
+        known = json.loads(_state(part).read_text())
+        if known["url"] == url and 0 < _size(part) < (known["total"] or math.inf):
+            return _size(part), {"validator": known["validator"], "total": known["total"]}
     return 0, None
 
 

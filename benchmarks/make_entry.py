@@ -1,26 +1,18 @@
-"""From a training run to a zoo entry, whose numbers are measured on exactly what is published."""
+"""From a training run to an entry of `zoo/`, whose numbers are measured on what is in it."""
 
 import json
-import shutil
+import tempfile
 from pathlib import Path
 
-from keras_vidreg._atomic import write_json, write_text
-from keras_vidreg.evaluation._evaluate import evaluate
-from keras_vidreg.evaluation._smoothness import smoothness
-from keras_vidreg.zoo.check_input import logits_of
-from keras_vidreg.zoo.load import load
-from keras_vidreg.zoo.preset import Preset
-from keras_vidreg.zoo.saved_card import input_of
-from keras_vidreg.zoo.sizes import sizes
-from keras_vidreg.zoo.weights import save_weights_half
+import keras_vidreg as kv
+from keras_vidreg.zoo._cards import input_of
 
 LIMIT = 16 * 1024 * 1024
-WITHOUT = "without.weights.h5"
 
 
-def publish(
-    run, zoo, name, source, *, summary, data, licence, train_command, evaluate_command,
-    split="test", comparison=(), without=None, notes="",
+def make_entry(
+    run, zoo, name, source, *, summary, data, license, train_command, evaluate_command,
+    split="test", comparison=(), notes="",
 ):  # fmt: skip
     """Make a zoo entry: float16 weights, preset, log, and a card with what they measure.
 
@@ -31,78 +23,52 @@ def publish(
         source: `VideoSource` that `evaluate_command` measures on.
         summary: One sentence for the top of the card.
         data: What it was trained on, in a few words.
-        licence: Licence of the weights.
+        license: License of the weights.
         train_command: Command that trains such a model.
         evaluate_command: Command that gives the accuracy in the card.
         split: What that source is, for the preset's `accuracy`.
         comparison: Rows of measured values, dicts with the same keys, for the card's table of
             runs with and without the regularizer.
-        without: Folder of the same run without it; its weights go into the entry as
-            `without.weights.h5`.
         notes: Markdown for the end of the card: limits, sources of the data.
 
     Returns:
         Folder of the entry.
 
     Raises:
-        ValueError: When the run is not finished, or its weights do not fit into 16 MB.
-
-    Example:
-    ```python
-    kv.evaluation.publish(
-        "runs/airplanes", "zoo", "movinet_a0_grw_airplanes", kv.data.airplanes("test", clips=300),
-        summary="...", data="airplanes, 250 clips", licence="Apache-2.0",
-        train_command="...", evaluate_command="...", without="runs/airplanes_without",
-    )
-    ```
+        ValueError: If the run is not finished, or its weights do not fit into 16 MB.
     """
-    run, entry = Path(run), Path(zoo, name)
-    if not (run / "training.json").is_file():
+    log_file = Path(run, "training.json")
+    if not log_file.is_file():
         raise ValueError(f"{run} holds no training.json: the run is not finished.")
-    log = json.loads((run / "training.json").read_text(encoding="utf-8"))
-    # The entry appears complete or not at all.
-    part = entry.with_name(f".{name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
-        found = Preset.read(run / "preset.json").to_dict()
-        digest = save_weights_half(load(run), part / "model.weights.h5")
-        found.update(name=name, weights="model.weights.h5", sha256=digest, data=data)
-        found.update(licence=licence, accuracy={})
-        if without is not None:
-            save_weights_half(load(without), part / WITHOUT)
-        for file in part.glob("*.h5"):
-            if file.stat().st_size > LIMIT:
-                raise ValueError(f"{file.name} has {file.stat().st_size} bytes; at most {LIMIT}.")
+    log = json.loads(log_file.read_text(encoding="utf-8"))
+    facts = {"name": name, "half": True, "data": data, "license": license}
+    with tempfile.TemporaryDirectory() as parent:  # what is measured are the float16 weights
+        model = kv.zoo.load(kv.zoo.write_entry(kv.zoo.load(run), Path(parent, name), **facts))
+        size = Path(parent, name, "model.weights.h5").stat().st_size
+    if size > LIMIT:
+        raise ValueError(f"The weights have {size} bytes; at most {LIMIT}.")
+    result = kv.evaluation.evaluate(model, source).to_dict()
+    if any(layer.name == "grw_smoothing" for layer in model.layers):
+        result["smoothness"] = kv.evaluation.smoothness(model, source)
+    result["data_sha256"] = source.digest()
 
-        Preset.from_dict(found).write(part / "preset.json")
-        model = load(part)
-        result = evaluate(model, source).to_dict()
-        if any(layer.name == "grw_smoothing" for layer in model.layers):
-            result["smoothness"] = smoothness(model, source)
-        result["data_sha256"] = source.digest()
-        size = sizes(found["builder"], found["arguments"], labels=model.labels, clip=model.clip)
-        found.update(parameters=size.parameters, flops=size.flops, logits=logits_of(model))
-        found["accuracy"] = {split: round(result["top1"], 4)}
-        preset = Preset.from_dict(found)
-        preset.write(part / "preset.json")
-        log = {**log, split: result, "with_and_without": list(comparison)}
-        write_json(part / "training.json", log)
+    def card(preset):
         sections = [
             f"# {name}\n\n{summary}",
             _use(preset),
             _measured(result, split, evaluate_command),
             _table("## With and without the regularizer", comparison),
             _trained(log, data, train_command),
-            f"## Licence\n\n{licence}",
+            f"## License\n\n{license}",
             notes.strip(),
         ]
-        write_text(part / "card.md", "\n\n".join(filter(None, sections)) + "\n")
-        shutil.rmtree(entry, ignore_errors=True)
-        part.rename(entry)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-    return entry
+        return "\n\n".join(filter(None, sections)) + "\n"
+
+    log = {**log, split: result, "with_and_without": list(comparison)}
+    return kv.zoo.write_entry(
+        model, Path(zoo, name), accuracy={split: round(result["top1"], 4)},
+        card=card, files={"training.json": log}, **facts,
+    )  # fmt: skip
 
 
 def _use(preset):

@@ -1,12 +1,12 @@
 """3D ResNet-RS. Accuracies are published, but no address of a checkpoint."""
 
 from keras_vidreg.data import Clip
-from keras_vidreg.zoo.sources.publishers import (
+from keras_vidreg.zoo.published.publishers import (
     MODEL_GARDEN,
     RESNET3D_RS_REFERENCES,
     THIRTY_VIEWS,
 )
-from keras_vidreg.zoo.sources.source import Source
+from keras_vidreg.zoo.published.weights import PublishedWeights
 
 _CLIP = Clip(32, 15, size=256, resize=256)
 _NOTES = (
@@ -23,7 +23,7 @@ _TABLE = (
 )
 
 RESNET3D_RS = tuple(
-    Source(
+    PublishedWeights(
         name=name,
         family="resnet3d_rs",
         builder="resnet3d_rs",

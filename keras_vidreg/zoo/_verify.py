@@ -1,15 +1,17 @@
 """Whether an entry is what it was when it was made."""
 
 import dataclasses
+import math
+from pathlib import Path
 
 import keras
 import numpy as np
 
-from keras_vidreg.zoo.check_input import noise
-from keras_vidreg.zoo.hub import is_address, snapshot
-from keras_vidreg.zoo.load import load
-from keras_vidreg.zoo.registry import preset
+from keras_vidreg.data import Clip
+from keras_vidreg.zoo._entry import resolve
+from keras_vidreg.zoo._load import load
 
+SEED = 1234
 TOLERANCE = 1e-3  # of the largest logit; backends differ by 1e-5, and by 5e-4 with TF32
 
 
@@ -38,7 +40,7 @@ class Verification:
         return f"{self.name}: SHA-256 {digest}, {self.weights} weights finite, {logits}"
 
 
-def verify(name):
+def verify(name: str | Path) -> Verification:
     """Load an entry and compare it with what is known of it.
 
     The weights must have the SHA-256 of the preset and be finite. Where logits were recorded, the
@@ -51,22 +53,22 @@ def verify(name):
         A `Verification`.
 
     Raises:
-        FetchError: When the weights are not here and cannot be fetched.
-        ValueError: When something is not as it was; the message says what.
+        FetchError: If the weights are not here and cannot be fetched.
+        ValueError: If something is not as it was; the message says what.
 
     Example:
-    ```python
-    print(kv.zoo.verify("movinet_a0_grw_airplanes"))
-    ```
+
+    >>> print(kv.zoo.verify("movinet_a0_grw_airplanes"))  # doctest: +ELLIPSIS
+    movinet_a0_grw_airplanes: SHA-256 as stated, ...
     """
-    place = snapshot(name) if is_address(name) else name
-    model, found = load(place), preset(place)
+    entry = resolve(name)
+    model, preset = load(entry), entry.preset()
     damaged = [weight.path for weight in model.weights if not _finite(weight)]
     if damaged:
         raise ValueError(f"{name} has weights that are not finite: {', '.join(damaged[:5])}.")
     error = None
-    if found.logits:
-        recorded = np.array(found.logits)
+    if preset.logits:
+        recorded = np.array(preset.logits)
         logits = np.asarray(model.predict_on_batch(noise(model.clip))[0], "float64")
         error = float(np.abs(logits - recorded).max() / (np.abs(recorded).max() or 1))
         if not error <= TOLERANCE:
@@ -75,7 +77,20 @@ def verify(name):
                 f"largest; at most {TOLERANCE:g} is due to backends. The weights are not those "
                 "that they were recorded with, or this backend computes something wrong."
             )
-    return Verification(str(name), len(model.weights), found.sha256 is not None, error)
+    return Verification(str(name), len(model.weights), preset.sha256 is not None, error)
+
+
+def noise(clip: Clip) -> np.ndarray:
+    """The clip that logits are recorded for, `(1, T, H, W, 3)` float32 in [0, 1)."""
+    return np.random.default_rng(SEED).random((1, *clip.shape)).astype("float32")
+
+
+def logits_of(model: keras.Model) -> tuple[float, ...]:
+    """What a model says of that clip, to 7 digits; `ValueError` if a number is not finite."""
+    logits = tuple(float(f"{x:.7g}") for x in model.predict_on_batch(noise(model.clip))[0])
+    if not all(map(math.isfinite, logits)):
+        raise ValueError(f"The logits of {model.name} are not finite: its weights are damaged.")
+    return logits
 
 
 def _finite(weight):

@@ -1,0 +1,71 @@
+"""From a name to a model that is ready to predict or to fine-tune."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_vidreg.models import VideoClassifier
+from keras_vidreg.zoo._entry import resolve
+from keras_vidreg.zoo.build import build
+from keras_vidreg.zoo.fill import build_from_file
+
+
+def load(
+    name: str | Path,
+    *,
+    labels: int | Sequence[str] | None = None,
+    weights: str | Path | None = "default",
+    **overrides: Any,
+) -> VideoClassifier:
+    """Load a zoo entry, or a trained run, as a model.
+
+    Args:
+        name: Name of a zoo entry (`kv.zoo.names()`), or the path of a folder that holds a
+            `preset.json`, such as the output folder of `keras-vidreg train` or of `kv.zoo.save`,
+            or a model on the Hugging Face Hub: `"hf://user/repo"` or `"hf://user/repo@revision"`.
+        labels: Names (or number) of other classes: the model gets a new head for them, and
+            keeps every other weight. `None` keeps the classes of the entry.
+        weights: `"default"` for the weights of the entry, `None` for random ones, or the path
+            of another `.weights.h5` file of the same model. Of a published entry, the path of a
+            file in the published format works too.
+        **overrides: Arguments that replace those of the preset, for example `weight=0.3` for a
+            GRW classifier. They may not change the shape of any weight.
+
+    Returns:
+        A `kv.models.VideoClassifier`, with `.labels` and `.clip` set.
+
+    Raises:
+        FetchError: For files that are not here and cannot be fetched; says what to do.
+        ValueError: For an unknown name, a damaged preset or weights file, or weights that do not
+            fit.
+
+    Example:
+
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes", labels=["left", "right"])
+    >>> model.labels
+    ('left', 'right')
+    """
+    entry = resolve(name)
+    with entry.opened(weights) as (preset, path):
+        wanted = preset.labels if labels is None else labels
+
+        def make(names):
+            try:
+                return build(
+                    preset.builder,
+                    {**preset.arguments, **overrides},
+                    labels=names,
+                    clip=preset.clip,
+                )
+            except Exception as error:  # whatever the arguments of a stranger's preset.json lead to
+                raise ValueError(
+                    f"{entry.name} cannot be built as its preset says: {error}"
+                ) from error
+
+        if path is None:
+            return make(wanted)
+        model = build_from_file(make, path, wanted, preset.labels)
+    if not str(weights).endswith(".weights.h5"):
+        model._record = dataclasses.replace(model._record, origin=entry.origin)
+    return model
