@@ -38,9 +38,11 @@ def tensorflow_datasets():
     return tensorflow_datasets
 
 
-def random_mean_scaling(stddev):
+def random_mean_scaling(stddev, low_pass="mean"):
     """What gives a new layer, or `None` for no regularizer."""
-    return functools.partial(kv.layers.RandomMeanScaling, stddev=stddev) if stddev else None
+    if not stddev:
+        return None
+    return functools.partial(kv.layers.RandomMeanScaling, stddev=stddev, low_pass=low_pass)
 
 
 def train(model, training, validation, arguments, drops):
@@ -75,6 +77,8 @@ def train(model, training, validation, arguments, drops):
         verbose=2,
     ).history
     result = {name: values[-1] for name, values in history.items() if "accuracy" in name}
+    kv.training.recalibrate(model, training)
+    result["recalibrated"] = model.evaluate(validation, verbose=0, return_dict=True)["accuracy"]
     print(json.dumps({**vars(arguments), **result}))
     if arguments.out:
         model.save_weights(arguments.out)

@@ -7,8 +7,13 @@
 A small run on real images that scikit-learn ships, to see that the recipe trains:
 
     python examples/train_cifar100_rms.py --data digits --depth 20 --epochs 20
+
+Images of your own: an archive of NumPy with `x_train, y_train, x_test, y_test`, pixels as bytes:
+
+    python examples/train_cifar100_rms.py --data cifar_small.npz --depth 20 --epochs 100
 """
 
+import functools
 import math
 
 import keras
@@ -37,6 +42,12 @@ def digits():
     order = np.random.default_rng(0).permutation(len(x))
     training, validation = order[:-500], order[-500:]
     return [(x[training], y[training]), (x[validation], y[validation])]
+
+
+def archive(path):
+    """The same of a file of NumPy."""
+    with np.load(path) as file:
+        return [(file[f"x_{k}"].astype("float32") / 255, file[f"y_{k}"]) for k in ("train", "test")]
 
 
 # The data, the pixels that a crop may move by, and whether a mirror image is the same thing.
@@ -86,13 +97,19 @@ def augment(images, margin, flip, rng):
 
 def main(arguments=None):
     options = parser(__doc__.partition("\n")[0], epochs=300, batch=128, learning_rate=0.1, warmup=1)
-    options.add_argument("--data", choices=DATA, default="cifar100")
+    options.add_argument("--data", default="cifar100", help=f"{', '.join(DATA)} or a file *.npz")
+    options.add_argument("--low-pass", choices=("mean", "gaussian"), default="mean")
     options.add_argument("--depth", type=int, default=110, help="6 n + 2")
     options.add_argument("--images", type=int, help="train on so many images only")
     arguments = options.parse_args(arguments)
 
     keras.utils.set_random_seed(arguments.seed)
-    load, margin, flip = DATA[arguments.data]
+    if arguments.data.endswith(".npz"):
+        load, margin, flip = functools.partial(archive, arguments.data), 4, True
+    elif arguments.data in DATA:
+        load, margin, flip = DATA[arguments.data]
+    else:
+        options.error(f"--data must be one of {', '.join(DATA)}, or a file *.npz")
     (x, y), (x_held_out, y_held_out) = load()
     x, y = x[: arguments.images], y[: arguments.images]
     mean, std = x.mean(axis=(0, 1, 2)), x.std(axis=(0, 1, 2))
@@ -102,7 +119,7 @@ def main(arguments=None):
     model = kv.models.resnet_cifar(
         arguments.depth,
         labels=int(y_held_out.max()) + 1,
-        regularizer=random_mean_scaling(arguments.stddev),
+        regularizer=random_mean_scaling(arguments.stddev, arguments.low_pass),
     )
     result = train(model, training, validation, arguments, DROPS)
     return model, result
