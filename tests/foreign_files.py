@@ -109,12 +109,24 @@ def message(*fields):
     return out
 
 
+def checksum(data):
+    """The masked CRC-32C that TensorFlow stores."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    crc ^= 0xFFFFFFFF
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
 def block(entries, compression=0):
     """A block of a sorted table, with keys stored in full, and its trailer."""
     body = b""
     for key, value in entries:
         body += varint(0) + varint(len(key)) + varint(len(value)) + key + value
-    return body + struct.pack("<II", 0, 1) + bytes([compression]) + bytes(4)
+    body += struct.pack("<II", 0, 1) + bytes([compression])
+    return body + checksum(body)
 
 
 def write_bundle(prefix, values, compression=0, **changes):
@@ -125,6 +137,7 @@ def write_bundle(prefix, values, compression=0, **changes):
         facts = {"kind": 1, "shape": axes, "shard": 0, "offset": len(data), "size": value.nbytes}
         facts.update(changes if number == 0 else {})
         fields = message(*((i + 1, field) for i, field in enumerate(facts.values())))
+        fields += varint(6 << 3 | 5) + checksum(value.tobytes())
         entries.append((key.encode(), fields))
         data += value.tobytes()
     content = block(entries, compression)

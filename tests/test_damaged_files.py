@@ -15,15 +15,16 @@ W = np.arange(6, dtype="f4")
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"shape": [2**40]}, "shape"),
-        ({"shape": [-6]}, "shape"),
-        ({"shape": [True] * 6}, "shape"),
-        ({"data_offsets": [0, 2**40]}, "begin"),
-        ({"data_offsets": [4, 24]}, "begin"),
-        ({"data_offsets": [0, 20], "shape": [5]}, "20 bytes"),
-        ({"data_offsets": "04"}, "damaged|begin"),
-        ({"dtype": "F8_E4M3"}, "F8_E4M3"),
-        ({"dtype": ["F32"]}, "damaged"),
+        ({"shape": [2**40]}, "library says"),
+        ({"shape": [2**32, 2**32]}, "library says"),
+        ({"shape": [-6]}, "library says"),
+        ({"shape": [True] * 6}, "library says"),
+        ({"data_offsets": [0, 2**40]}, "library says"),
+        ({"data_offsets": [4, 24]}, "library says"),
+        ({"data_offsets": [0, 20], "shape": [5]}, "library says"),
+        ({"data_offsets": "04"}, "library says"),
+        ({"dtype": "F8_E4M3", "shape": [24]}, "F8_E4M3"),
+        ({"dtype": ["F32"]}, "library says"),
     ],
 )
 def test_damaged_safetensors(tmp_path, changes, reason):
@@ -31,26 +32,6 @@ def test_damaged_safetensors(tmp_path, changes, reason):
     path.write_bytes(write.safetensors({"w": W}, w=changes))
     with pytest.raises(ValueError, match=reason):
         read_state_dict(path)
-
-
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"size": 2**40}, "no data file"),
-        ({"size": 2**64 - 8}, "no data file"),
-        ({"offset": 2**64 - 8}, "no data file"),
-        ({"offset": 8}, "16 bytes"),
-        ({"shard": 1}, "no data file"),
-        ({"shape": write.message((2, write.message((1, 2**40))))}, "shape"),
-        ({"shape": b"\xff" * 20}, "ten bytes"),
-        ({"unused": 0, "slices": b""}, "slices"),
-        ({"compression": 1}, "compressed"),
-    ],
-)
-def test_damaged_tensorflow_checkpoint(tmp_path, changes, reason):
-    write.write_bundle(tmp_path / "ckpt", {"w": W}, **changes)
-    with pytest.raises(ValueError, match=reason):
-        read_state_dict(tmp_path)
 
 
 def test_tensorflow_checkpoint_without_its_data(tmp_path):
@@ -111,10 +92,9 @@ def written(path):
         "pickle": pickle.dumps({"w": W, "v": np.ones(3)}, 4),
     }
     write.write_torch_zip(path / "zip", write.state(two))
-    write.write_bundle(path / "bundle", {"w": W, "v": np.ones(3, "f4")})
     for name, data in formats.items():
         (path / name).write_bytes(data)
-    return ["zip", "bundle.index", *formats]
+    return ["zip", *formats]
 
 
 def test_cut_off_files(tmp_path):

@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 import recipe
 
-from keras_vidreg.checkpoints.files import Checkpoint, Global, Record, find_state, read_state_dict
+from keras_vidreg.checkpoints.files import (
+    Checkpoint,
+    Global,
+    InertObject,
+    find_state,
+    read_state_dict,
+)
+from keras_vidreg.checkpoints.files.tensorflow_checkpoint import find_prefix
 
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
@@ -91,7 +98,7 @@ def test_state_dict_with_buffers_and_an_optimizer(save):
     assert found.extras["optimizer_state"]["state"][0]["momentum_buffer"].shape == (3, 2, 1, 1, 1)
 
 
-def test_objects_in_a_torch_file_become_records(save):
+def test_objects_in_a_torch_file_become_inert(save):
     torch = pytest.importorskip("torch")
     when = datetime.datetime(2024, 5, 1)
     extras = {
@@ -125,10 +132,10 @@ def test_objects_in_a_torch_file_become_records(save):
     np.testing.assert_array_equal(got["numpy"][2], np.eye(2, 3))
 
 
-def test_a_record_has_the_attributes_and_nothing_else():
-    record = Record(Global("some.module", "Settings"))
+def test_an_inert_object_has_the_attributes_and_nothing_else():
+    record = InertObject(Global("some.module", "Settings"))
     record.state = ({"width": 3, "__len__": 5}, {"slot": 4})
-    assert (record.width, record.slot) == (3, 4) and "width" in repr(record)
+    assert (record.width, record.slot) == (3, 4) and "3 attributes" in repr(record)
     for absent in ("depth", "__len__", "__array__"):
         with pytest.raises(AttributeError, match=absent):
             getattr(record, absent)
@@ -227,18 +234,19 @@ def test_tensorflow_checkpoint(tmp_path):
     expected["model/brain"] = expected["model/brain"].astype("f4")
     assert len(expected) == len(values) + 2  # and `save_counter`
     for path in (tmp_path, pathlib.Path(prefix), pathlib.Path(f"{prefix}.index")):
-        found = read_state_dict(path)
-        same(found.arrays, expected)
-        assert found.extras == {"unread": ("_CHECKPOINTABLE_OBJECT_GRAPH", "text")}
+        assert find_prefix(path) == pathlib.Path(prefix)
+    found = read_state_dict(tmp_path)
+    same(found.arrays, expected)
+    assert found.extras == {"unread": ("_CHECKPOINTABLE_OBJECT_GRAPH", "text")}
 
 
 def test_the_latest_of_several_tensorflow_checkpoints(tmp_path):
     for step in (1, 2):
         write.write_bundle(tmp_path / f"ckpt-{step}", {"w": np.full((2, 1), step, "f4")})
     with pytest.raises(ValueError, match=r"several checkpoints: \['ckpt-1', 'ckpt-2'\]"):
-        read_state_dict(tmp_path)
+        find_prefix(tmp_path)
     (tmp_path / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/../ckpt-2"\n')
-    same(read_state_dict(tmp_path).arrays, {"w": np.full((2, 1), 2, "f4")})
+    assert find_prefix(tmp_path) == tmp_path / "ckpt-2"
 
 
 def test_which_part_is_taken_for_the_weights():

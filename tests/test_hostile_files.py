@@ -17,9 +17,9 @@ import pytest
 
 from keras_vidreg.checkpoints.files import (
     UnsafeFileError,
-    pickle_machine,
     read_state_dict,
     safe_zip,
+    unpickler,
 )
 
 MEGABYTE = 2**20
@@ -224,7 +224,7 @@ def bombs():
 
 @pytest.mark.parametrize("kind", sorted(bombs()))
 def test_no_pickle_grows(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(pickle_machine, "MAX_STEPS", 150_000)
+    monkeypatch.setattr(unpickler, "MAX_STEPS", 150_000)
     path = tmp_path / "weights.pt"
     write.write_torch_zip(
         path, write.state(write.tensor(0, (6,), (1,)) + b"sU\x01x" + bombs()[kind])

@@ -2,34 +2,35 @@
 
 import numpy as np
 
+from keras_vidreg._text import shown
 from keras_vidreg.checkpoints.files.errors import UnsafeFileError
-from keras_vidreg.checkpoints.files.records import Global, Record
+from keras_vidreg.checkpoints.files.inert import Global, InertObject
 
 MAX_DEPTH = 200
-MAX_VALUES = 10_000_000
+MAX_VALUES = 2_000_000
 LEAVES = (
     type(None), bool, int, float, complex, str, bytes, bytearray, Global,
     np.ndarray, np.generic, np.dtype,
 )  # fmt: skip
 
 
-def check_tree(root):
+def check_tree(root: object) -> None:
     """Make sure that a value is a tree of plain data that can be walked through.
 
     A pickle can refer to a list many times, also from within the list. Every path through such a
     value is counted, but no list is looked at twice. Whoever walks through a tree stops at a
-    `Record`, so its contents count for themselves, and may refer back to it.
+    `InertObject`, so its contents count for themselves, and may refer back to it.
 
     Raises:
-        UnsafeFileError: When it contains itself, is nested too deeply, or unfolds to too much.
-        ValueError: When it holds something that is not plain data.
+        UnsafeFileError: If it contains itself, is nested too deeply, or unfolds to too much.
+        ValueError: If it holds something that is not plain data.
     """
     done = {}  # id -> (depth, number of values, counted once per path)
     records = set()
     roots = [root]
     while roots:
         value = roots.pop()
-        if not isinstance(value, Record):
+        if not isinstance(value, InertObject):
             roots += _check_containers(value, done)
         elif id(value) not in records:
             records.add(id(value))
@@ -44,7 +45,7 @@ def _check_containers(root, done):
         value, leaving = path.pop()
         if id(value) in done:
             continue
-        if isinstance(value, Record):
+        if isinstance(value, InertObject):
             records.append(value)
             continue
         children = _children(value)
@@ -72,5 +73,5 @@ def _children(value):
     if isinstance(value, (list, tuple, set, frozenset)):
         return value
     if not isinstance(value, LEAVES):
-        raise ValueError(f"it holds a {type(value).__name__} that is not part of a tensor")
+        raise ValueError(f"it holds {shown(value)} that is not part of a tensor")
     return ()

@@ -2,7 +2,9 @@
 
 import re
 import zipfile
+from pathlib import Path
 
+from keras_vidreg._text import shown
 from keras_vidreg.checkpoints.files.errors import UnsafeFileError
 
 MAX_RATIO = 100
@@ -18,54 +20,56 @@ class SafeZip:
         limit: Bytes that all members together may have.
 
     Raises:
-        UnsafeFileError: For a zip bomb, an encrypted member, members with the same name, and names
-            that lead out of a folder.
-        ValueError: For a damaged file.
+        UnsafeFileError: If it is a zip bomb, or has an encrypted member, members with the same
+            name, or names that lead out of a folder.
+        ValueError: If it is damaged.
     """
 
-    def __init__(self, path, limit):
+    def __init__(self, path: Path, limit: int):
+        self.size = path.stat().st_size
         self._file = zipfile.ZipFile(path)
         try:
-            self._check(path.stat().st_size, limit)
+            self._check(limit)
         except BaseException:
             self._file.close()
             raise
         self.names = self._file.namelist()
 
-    def __enter__(self):
+    def __enter__(self) -> "SafeZip":
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_) -> None:
         self._file.close()
 
-    def read(self, name):
-        """The bytes of a member."""
+    def read(self, name: str) -> bytes:
+        """The bytes of a member, up to the size that it declares."""
         if name not in self._file.NameToInfo:
-            raise ValueError(f"it has no member {name!r}")
+            raise ValueError(f"it has no member {shown(name)}")
         info = self._file.getinfo(name)
-        data = self._file.read(info)
+        with self._file.open(info) as member:
+            data = member.read(info.file_size)
         if len(data) != info.file_size:
-            raise ValueError(f"its member {name!r} declares {info.file_size} bytes")
+            raise ValueError(f"its member {shown(name)} declares {info.file_size} bytes")
         return data
 
-    def _check(self, size, limit):
+    def _check(self, limit):
         members = self._file.infolist()
         if len({info.filename for info in members}) < len(members):
             raise UnsafeFileError("it has two members with the same name")
         for info in members:
-            name = info.orig_filename
-            if re.search(LEADS_OUT, name):
-                raise UnsafeFileError(f"its member {name!r} leads out of the folder")
+            name = shown(info.orig_filename)
+            if re.search(LEADS_OUT, info.orig_filename):
+                raise UnsafeFileError(f"its member {name} leads out of the folder")
             if info.flag_bits & 1:
-                raise UnsafeFileError(f"its member {name!r} is encrypted")
+                raise UnsafeFileError(f"its member {name} is encrypted")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError(f"its member {name!r} is compressed in an unusual way")
-            if not 0 <= info.header_offset < size:
-                raise ValueError(f"its member {name!r} lies outside of the file")
+                raise ValueError(f"its member {name} is compressed in an unusual way")
+            if not 0 <= info.header_offset < self.size:
+                raise ValueError(f"its member {name} lies outside of the file")
         packed = sum(info.compress_size for info in members)
         unpacked = sum(info.file_size for info in members)
-        if packed > size:
-            raise UnsafeFileError(f"its members take {packed} bytes of a file of {size} bytes")
+        if packed > self.size:
+            raise UnsafeFileError(f"its members take {packed} bytes of a file of {self.size} bytes")
         if unpacked > MAX_RATIO * packed + FREE:
             raise UnsafeFileError(f"it is a zip bomb: {packed} bytes unpack to {unpacked}")
         if unpacked > limit:

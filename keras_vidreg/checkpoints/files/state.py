@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from keras_vidreg._text import shown
+
 # The moving average of the weights first: it is what the published accuracies belong to.
 PREFER = ("ema_weights", "model_state", "state_dict")
 
 
-def find_state(tree, prefer=PREFER):
+def find_state(tree: object, prefer: str | tuple[str, ...] = PREFER) -> tuple[str | None, dict]:
     """Find the weights in what a file holds.
 
     They are the first entry named in `prefer` that holds arrays; else the whole, if it holds arrays
@@ -20,7 +22,7 @@ def find_state(tree, prefer=PREFER):
         The name of the entry (`None` for the whole) and its arrays, `{key: array}`.
 
     Raises:
-        ValueError: When there are no weights, or it is not clear which ones are meant.
+        ValueError: If there are no weights, or it is not clear which ones are meant.
 
     Example:
     ```python
@@ -36,9 +38,10 @@ def find_state(tree, prefer=PREFER):
     if arrays := _arrays(tree):
         return None, arrays
     if len(holders) != 1:
+        names = ", ".join(shown(name).strip("'") for name in list(tree)[:20])
         raise ValueError(
             f"it has {len(holders)} entries with weights; name one of them in `prefer`. "
-            f"Its entries: {', '.join(map(str, tree))}"
+            f"Its entries: {names}"
         )
     return holders[0], _arrays(tree[holders[0]])
 

@@ -9,16 +9,17 @@ import tempfile
 import zlib
 from pathlib import Path
 
+from keras_vidreg._text import printable, shown
 from keras_vidreg.checkpoints.files.errors import UnsafeFileError
 from keras_vidreg.checkpoints.files.safe_zip import FREE, LEADS_OUT, MAX_RATIO
-from keras_vidreg.checkpoints.files.tensor_bundle import find_prefix
+from keras_vidreg.checkpoints.files.tensorflow_checkpoint import find_prefix
 
 MAX_MEMBERS = 1000
 NAMES = r"checkpoint|[^/\\]+\.(index|data-\d{5}-of-\d{5})"
 
 
 @contextlib.contextmanager
-def unpacked_checkpoint(path, limit):
+def unpacked_checkpoint(path: Path, limit: int):
     """The prefix of the checkpoint in an archive, unpacked for as long as it is used.
 
     Only files that a checkpoint consists of are written, all into one new folder, whatever folders
@@ -29,15 +30,16 @@ def unpacked_checkpoint(path, limit):
         limit: Bytes that it may unpack to.
 
     Raises:
-        UnsafeFileError: When it unpacks to too much, or names lead out of the folder.
-        ValueError: When it is damaged, or holds no checkpoint or several.
+        UnsafeFileError: If it unpacks to too much, or names lead out of the folder.
+        ValueError: If it is damaged, or holds no checkpoint or several.
     """
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         try:
             _unpack(path, folder, min(limit, MAX_RATIO * path.stat().st_size + FREE))
         except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise ValueError(f"what gzip has compressed is not a whole tar: {error}") from error
+            reason = shown(str(error))
+            raise ValueError(f"what gzip has compressed is not a whole tar: {reason}") from None
         prefix = find_prefix(folder)
         if prefix is None:
             raise ValueError("it is an archive without a checkpoint of TensorFlow")
@@ -53,7 +55,7 @@ def _unpack(path, folder, limit):
         for number, member in enumerate(archive):
             parent, _, name = member.name.rpartition("/")
             if re.search(LEADS_OUT, member.name):
-                raise UnsafeFileError(f"its member {member.name!r} leads out of the folder")
+                raise UnsafeFileError(f"its member {shown(member.name)} leads out of the folder")
             if number >= MAX_MEMBERS:
                 raise UnsafeFileError(f"it has more than {MAX_MEMBERS} members")
             if not member.isreg() or not re.fullmatch(NAMES, name):
@@ -62,7 +64,9 @@ def _unpack(path, folder, limit):
             if left < 0:
                 raise UnsafeFileError(f"its files take more than {limit} bytes")
             if (folder / name).exists():
-                raise ValueError(f"it has several files {name}; unpack it, and give a folder")
+                raise ValueError(
+                    f"it has several files {printable(name)}; unpack it, and give a folder"
+                )
             parents.add(parent)
             with archive.extractfile(member) as source, open(folder / name, "xb") as target:
                 shutil.copyfileobj(source, target)

@@ -5,7 +5,7 @@ A checkpoint names a variable by the attributes that lead to it, and layers by t
 
 import re
 
-from keras_vidreg.checkpoints.files.object_graph import SUFFIX
+from keras_vidreg.checkpoints.files.tensorflow_reader import SUFFIX
 
 ROOT = "model/"
 BACKBONE, HEAD = "layer_with_weights-0/layer_with_weights-{}", "layer_with_weights-1"

@@ -2,8 +2,10 @@
 
 import dataclasses
 
+from keras_vidreg._text import shown
 
-@dataclasses.dataclass(frozen=True)
+
+@dataclasses.dataclass(frozen=True, repr=False)
 class Global:
     """The name of a class or function in a file; nothing of that name is ever imported.
 
@@ -15,14 +17,17 @@ class Global:
     module: str
     name: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         return f"{self.module}.{self.name}"
 
+    def __repr__(self) -> str:
+        return f"<Global {shown(str(self))}>"
 
-class Record:
-    """An object of a class that is not known here: what the file says about it, and no behaviour.
 
-    Its attributes are read as those of the object would be: `record.embed_dim`.
+class InertObject:
+    """An object of a class that is not known here: what the file says about it, and no behavior.
+
+    Its attributes are read as those of the object would be: `found.embed_dim`.
 
     Args:
         kind: `Global` of its class.
@@ -36,7 +41,7 @@ class Record:
 
     __slots__ = ("arguments", "entries", "items", "kind", "state")
 
-    def __init__(self, kind, arguments=()):
+    def __init__(self, kind: Global, arguments: tuple = ()):
         self.kind = kind
         self.arguments = arguments
         self.state = None
@@ -44,16 +49,17 @@ class Record:
         self.entries = {}
 
     @property
-    def attributes(self):
+    def attributes(self) -> dict:
         """The attributes as a dict: those of `__dict__` and those in slots."""
-        parts = self.state if isinstance(self.state, tuple) else (self.state,)
+        pair = isinstance(self.state, tuple) and len(self.state) == 2
+        parts = self.state if pair else (self.state,)
         return {k: v for part in parts if isinstance(part, dict) for k, v in part.items()}
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str):
         # Names with underscores around them belong to Python's own protocols, such as copying.
         if not name.startswith("__") and name in self.attributes:
             return self.attributes[name]
-        raise AttributeError(f"the record of a {self.kind} has no attribute {name!r}")
+        raise AttributeError(f"the inert {shown(str(self.kind))} has no attribute {shown(name)}")
 
-    def __repr__(self):
-        return f"<record of {self.kind} with {sorted(map(str, self.attributes))}>"
+    def __repr__(self) -> str:
+        return f"<InertObject of {shown(str(self.kind))} with {len(self.attributes)} attributes>"
