@@ -47,8 +47,8 @@ def measure(pretrained, method, train, test, steps, seed):
     if method == "head only":
         model.freeze("all_but_head")
     batches = train.batches(BATCH, clip=model.clip, seed=seed, cache=True)
-    epochs = round(steps / batches.steps)
-    model.compile(optimizer(method, epochs * batches.steps))
+    epochs = round(steps / len(batches))
+    model.compile(optimizer(method, epochs * len(batches)))
     seen = train.batches(2 * BATCH, clip=model.clip, training=False)
     model.fit(batches, epochs=epochs, callbacks=[kv.training.Recalibrate(seen)], verbose=0)
     result = kv.evaluation.evaluate(model, test, verbose=False)

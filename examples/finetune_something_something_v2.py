@@ -67,6 +67,6 @@ def optimizer(steps):
 
 
 if __name__ == "__main__":
-    model.compile(optimizer(EPOCHS * batches.steps))
+    model.compile(optimizer(EPOCHS * len(batches)))
     model.fit(batches, validation_data=validation_batches, epochs=EPOCHS)
     model.save("ssv2.keras")

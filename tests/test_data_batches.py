@@ -1,7 +1,6 @@
 """Sources of videos, and batches that Keras trains on."""
 
 import shutil
-import warnings
 
 import keras
 import numpy as np
@@ -127,42 +126,48 @@ def test_evaluation_batches_are_in_order_with_a_small_last_one(videos):
     assert out[0][0].dtype == np.float32 and out[0][1].dtype == np.int32
     assert np.concatenate([label for _, label in out]).tolist() == [0] * 5 + [1] * 5
     assert grey(255 * out[0][0][0]).tolist() == [6, 8, 10, 12]
-    assert same(out, read(batches)) and batches.steps == len(out)
+    assert same(out, read(batches)) and len(batches) == len(out)
 
 
-def test_training_is_reproducible_whatever_the_threads(videos):
+def test_a_batch_depends_on_seed_epoch_and_number_alone(videos):
     options = {"augment": Augment(scale=(0.5, 1), flip=0.5, brightness=0.3)}
     source = folder(videos, clip=CLIP)
-    one = source.batches(4, seed=5, threads=1, **options)
-    other = folder(videos, clip=CLIP).batches(4, seed=5, threads=4, cache=True, **options)
-    first, second = read(one), read(one)
-    assert same(first, read(other)) and same(second, read(other))
-    assert not same(first, second)
-    assert not same(first, read(source.batches(4, seed=6, **options)))
-    assert same(second, read(source.batches(4, seed=5, **options).set_epoch(1)))
-    assert one.steps == len(first) == 2
+    one = source.batches(3, seed=5, workers=1, **options)
+    other = folder(videos, clip=CLIP).batches(3, seed=5, workers=4, cache=True, **options)
+    first, second = read(one), read(one.set_epoch(1))
+    assert len(one) == len(first) == 3 and not same(first, second)
+    assert same(first, read(other)) and same(first, read(other))
+    assert same(second, [other.set_epoch(1)[i] for i in (0, 1, 2)])
+    assert same([first[2], first[0], first[1]], [one.set_epoch(0)[i] for i in (-1, 0, 1)])
+    assert same(first[1:], [one[i] for i in (1, 2)])
+    assert not same(first, read(source.batches(3, seed=6, **options)))
+    with pytest.raises(IndexError):
+        one[3]
 
 
-def test_an_epoch_counts_only_when_read_to_its_end(videos):
+def test_an_epoch_is_a_permutation_of_its_own_for_every_seed(videos):
+    source = folder(videos, clip=CLIP)
+    orders = []
+    for seed in range(3):
+        batches = source.batches(5, seed=seed, augment=lambda video, rng: video)
+        for epoch in range(3):
+            shown = [batches._order[place] for place in range(10 * epoch, 10 * epoch + 10)]
+            assert sorted(shown) == list(range(10))
+            orders.append(tuple(shown))
+    assert len(set(orders)) == 9
+
+
+def test_on_epoch_end_moves_the_epoch_on(videos):
     batches = folder(videos, clip=CLIP).batches(5)
-    peek = next(iter(batches))
-    assert batches.epoch == 0
-    first = read(batches)
-    assert np.array_equal(peek[0], first[0][0]) and batches.epoch == 1
-    iterator = iter(batches)
-    next(iterator), next(iterator)  # the last one counts, without asking for more
-    assert batches.epoch == 2
-
-
-def test_an_iterator_goes_on_from_its_state(videos):
-    batches = folder(videos, clip=CLIP).batches(2)
-    iterator = iter(batches)
-    next(iterator)
-    state = iterator.get_state()
-    rest = read(iterator)
-    again = iter(batches)
-    again.set_state(state)
-    assert len(rest) == 4 and same(rest, read(again))
+    first = batches[0]
+    batches.on_epoch_end()
+    assert not same([first], [batches[0]])
+    assert same([first], [batches.set_epoch(0)[0]])
+    for epoch in range(3):  # a loop such as that of Keras
+        assert batches.epoch == epoch
+        batches.on_epoch_begin()
+        assert len(read(batches[i] for i in range(2))) == 2
+        batches.on_epoch_end()
 
 
 def test_cache_decodes_a_file_once(videos, tmp_path):
@@ -199,68 +204,3 @@ def test_views_add_an_axis(videos):
 def test_uniform_sampling_spreads_over_the_video(videos):
     batches = folder(videos, clip=CLIP).batches(1, training=False, sampling="uniform")
     assert grey(255 * next(iter(batches))[0][0]).tolist() == [2, 7, 12, 17]
-
-
-@pytest.fixture
-def mixed(shared, tmp_path):
-    """Good and broken files of the decoder collection in two classes, and the broken names."""
-    broken = [
-        *("gen_truncated_60pct.mp4", "gen_truncated_faststart_50pct.mp4", "gen_zero_byte.mp4"),
-        *("gen_text_not_video.mp4", "small_FlashVideo.flv", "small_Mpeg4.mp4"),
-        "small_WindowsMediaVideo.wmv",
-    ]
-    good = [
-        *("gen_faststart.mp4", "gen_h264.mkv", "gen_vp9.webm", "gen_mpegts.ts"),
-        *("gen_oneframe.mp4", "small_webm.webm", "torchcodec_av1_video.mkv"),
-    ]
-    for i, name in enumerate(broken + good):
-        target = tmp_path / "mixed" / "ab"[i % 2] / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(shared / "data/decoder" / name, target)
-    return tmp_path / "mixed", set(broken)
-
-
-def test_training_skips_broken_files_and_says_how_many(mixed):
-    directory, broken = mixed
-    source = folder(directory, clip=CLIP)
-    batches = source.batches(2, on_error="skip")
-    with pytest.warns(UserWarning) as caught:
-        history = small_model().fit(batches, epochs=2, verbose=0)
-    assert len(history.history["loss"]) == 2 and batches.epoch == 2
-    assert {path.rsplit("/", 1)[1] for path in source.errors} == broken
-    messages = [str(warning.message) for warning in caught]
-    assert sum("7 of 14 videos were skipped" in message for message in messages) == 1
-    assert sum(message.startswith("skipped: ") for message in messages) == 7
-
-
-def test_raise_stops_at_the_first_broken_file(mixed):
-    batches = folder(mixed[0], clip=CLIP).batches(14, training=False)
-    with pytest.raises(VideoDecodeError, match="gen_t|gen_z|small_"):
-        small_model().fit(batches, verbose=0)
-
-
-def test_nothing_but_broken_files_is_an_error(mixed):
-    source = folder(mixed[0], clip=CLIP)
-    bad = source.select([r.path.rsplit("/", 1)[1] in mixed[1] for r in source])
-    with warnings.catch_warnings(), pytest.raises(ValueError, match="none of the 7 videos"):
-        warnings.simplefilter("ignore")
-        read(bad.batches(2, on_error="skip"))
-
-
-def test_fit_evaluate_predict(videos):
-    source = folder(videos, clip=CLIP)
-    orders = []
-
-    def note(video, rng):
-        orders.append(rng.integers(1 << 30))
-        return video
-
-    train = source.batches(3, augment=note, threads=1)
-    validation = source.batches(4, training=False)
-    model = small_model()
-    history = model.fit(train, epochs=3, validation_data=validation, verbose=0).history
-    assert len(history["val_loss"]) == 3 and train.epoch == 3
-    assert len(set(orders)) >= 30  # 10 videos in 3 epochs, each with draws of its own
-    assert model.predict(validation, verbose=0).shape == (10, 2)
-    loss, accuracy = model.evaluate(validation, verbose=0)
-    assert np.isclose(loss, history["val_loss"][-1], rtol=1e-4) and 0 <= accuracy <= 1

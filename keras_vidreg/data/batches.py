@@ -1,9 +1,12 @@
 """Shuffled, decoded in parallel, batched: what `model.fit` takes."""
 
+import functools
 import os
+import threading
 import warnings
 
 import grain
+import keras
 import numpy as np
 
 from keras_vidreg.data.augment import Augment
@@ -12,52 +15,63 @@ from keras_vidreg.data.read import read_clip, read_views
 from keras_vidreg.data.sample import SAMPLING, SHORT, parse_views
 
 
-class Batches(grain.IterDataset):
-    """Grain dataset of (video (n, T, H, W, 3) float32, label (n,) int32).
+class Batches(keras.utils.PyDataset):
+    """Batches of (video (n, T, H, W, 3) float32, label (n,) int32) that know their number.
 
-    In training, each epoch has its own order and its own draws, which depend on `seed`, the epoch
-    and the video's number alone, whatever the number of threads. An epoch is over once its last
-    batch has been handed out; iterators that stop earlier do not count. So Keras's first look at
-    the shapes, which takes two batches, does not (unless the epoch has no more than those: then
-    training starts with the next one). Videos are decoded by a pool of threads, ahead of the
-    training step.
+    `batches[i]` is a function of the seed, the epoch and `i` alone, whatever the number of
+    threads. Going through them by hand leaves the epoch as it is; `on_epoch_end`, which Keras
+    calls, moves it on, and `set_epoch` sets it.
+
+    In training, a broken video (with `on_error="skip"`) is replaced by another one, drawn from the
+    seed, the epoch and its place: one that the epoch leaves out where there is any, else one that
+    another batch shows too. The number of batches and their size stay. In evaluation every readable
+    video comes once, in order: a batch is smaller by those that are broken, and a batch without any
+    readable video does not exist. To know that, `len` reads one video of each batch, once.
+
+    Keras shuffles the batches once more unless it is told `fit(..., shuffle=False)`. That gives
+    other orders with every run, and videos are decoded ahead of the training step only where
+    batches are taken in order.
 
     Args:
         source: `VideoSource`.
-        n: videos in a batch.
-        clip: `Clip`; None: `source.clip`.
-        training: True: shuffled, at a random place in time, augmented, and without the last batch
-            if it is smaller than `n` and not the only one; False: every video, in order, at the
-            centre, the last batch as small as it comes.
-        seed: of the order and the draws.
-        augment: in training, "default": a crop of the clip's size at a random place where
+        n: Integer, videos in a batch.
+        clip: `Clip`. Defaults to `source.clip`.
+        training: `True`: shuffled, at a random place in time, augmented, and without the last
+            batch if it is smaller than `n` and not the only one. `False`: every video, in order,
+            at the centre, the last batch as small as it comes.
+        seed: Integer from 0, of the order and the draws.
+        augment: In training, `"default"`: a crop of the clip's size at a random place where
             `clip.resize` leaves room, else a random 70 to 100 % of the frame's area; never a flip,
-            since left and right may matter. None: the centre crop. Or an `Augment`, or a function
+            since left and right may matter. `None`: the centre crop. Or an `Augment`, or a function
             of (video (T, H, W, 3) uint8, rng) to a video.
-        on_error: "raise" stops at a video that cannot be decoded with `VideoDecodeError` (which
-            TensorFlow wraps in its own error, with the same text); "skip" leaves it out, warns
-            once, lists it in `source.errors`, and says at the end of the epoch how many there were.
-            Only frames that are wanted count: a file damaged near its end still gives clips of
-            its beginning, but one that is cut off is broken as a whole.
-        short: rule for videos with too few frames, see `read_clip`.
-        sampling: "clip" or "uniform", see `read_clip`.
-        views: with training=False, 10 or "10x3": all views of a video, (n, V, T, H, W, 3).
+        on_error: `"raise"` stops at a video that cannot be decoded with `VideoDecodeError` (which
+            TensorFlow wraps in its own error, with the same text). `"skip"` goes on without it,
+            warns once, lists it in `source.errors`, and says at the end of the epoch how many there
+            were. Only frames that are wanted count: a file damaged near its end still gives clips
+            of its beginning, but one that is cut off is broken as a whole.
+        short: Rule for videos with too few frames, see `read_clip`.
+        sampling: `"clip"` or `"uniform"`, see `read_clip`.
+        views: With `training=False`, 10 or "10x3": all views of a video, (n, V, T, H, W, 3).
         class_weights: {label number: weight} of the loss of a video, such as
-            `source.class_weights()`: a batch is then (video, label, weight (n,) float32), which
-            Keras takes. None: no weights.
-        cache: keep the decoded, resized frames of every video in memory (as bytes, all frames), so
-            that later epochs do not decode.
-        threads: that decode; None: one a core.
-        prefetch: batches ready ahead of the training step.
+            `source.class_weights()`: a batch is then (video, label, weight (n,) float32). Keras's
+            own `fit(class_weight=...)` does the same.
+        cache: Whether to keep the decoded, resized frames of every video in memory (as bytes, all
+            frames), so that later epochs do not decode.
+        workers: Integer, threads that decode. Defaults to one a core. They are Grain's: Keras's own
+            queue, which this argument starts in other datasets, gives batches of the first epoch
+            twice.
+        max_queue_size: Integer, batches made ahead of the training step. Defaults to 2.
 
     Raises:
-        ValueError: an argument is none of its choices, or no clip is known.
+        ValueError: If an argument is none of its choices, or no clip is known.
 
     Example:
 
-    >>> batches = folder("videos", clip=Clip(16, 5, 112)).batches(8, seed=1)
-    >>> model.fit(batches, epochs=3)
-    >>> batches.set_epoch(3)     # to go on where another run stopped
+    ```python
+    batches = kv.data.folder("videos", clip=model.clip).batches(8, seed=1)
+    model.fit(batches, epochs=3)
+    batches.set_epoch(3)  # to go on where another run stopped
+    ```
     """
 
     def __init__(
@@ -75,8 +89,8 @@ class Batches(grain.IterDataset):
         views=1,
         class_weights=None,
         cache=False,
-        threads=None,
-        prefetch=2,
+        workers=None,
+        max_queue_size=2,
     ):
         super().__init__()
         clip = clip or source.clip
@@ -92,8 +106,9 @@ class Batches(grain.IterDataset):
         ):
             if value not in choices:
                 raise ValueError(f"batches: {name}={value!r}; give one of {choices}.")
-        if not n >= 1:
-            raise ValueError(f"batches: n={n}; give a whole number from 1.")
+        for name, value, least in (("n", n, 1), ("seed", seed, 0)):
+            if not value >= least:
+                raise ValueError(f"batches: {name}={value}; give a whole number from {least}.")
         if len(source) == 0:
             raise ValueError("batches: the source has no videos.")
         if np.prod(parse_views(views)) > 1 and training:
@@ -115,70 +130,155 @@ class Batches(grain.IterDataset):
         self.on_error, self.short, self.sampling, self.views = on_error, short, sampling, views
         self.class_weights = class_weights
         self.memory = source.memory.keeping(cache)
-        self.threads = threads or os.cpu_count() or 1
-        self.prefetch = prefetch
+        self.threads = workers or os.cpu_count() or 1
+        self.ahead = max_queue_size
         self.epoch = 0
-        self._reported = 0
+
+        order = grain.MapDataset.range(len(source))
+        if training:
+            # Grain adds the epoch to the seed: neighbouring seeds must not be neighbours there.
+            order = order.shuffle(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+        self._order = order.repeat()  # place epoch * videos + slot: number of the video
+        self._examples = self._order.map_with_index(self._example)
+        self._lock, self._error_lock = threading.Lock(), threading.Lock()
+        self._reader = self._next = None
+        self._seen, self._ended, self._early, self._reported = None, False, False, 0
+
+    def __len__(self):
+        return len(self._filled)
+
+    def __getitem__(self, index):
+        index = range(len(self))[index]
+        with self._lock:
+            place = (self.epoch, index)
+            in_order = index == 0 or place == self._next
+            if self._reader is None or place != self._next:
+                self._close()
+                stop = self._filled[-1 if in_order else index] + 1
+                self._reader = self._read(self.epoch, self._filled[index], stop)
+            self._next = (self.epoch, index + 1)
+            try:
+                batch = next(self._reader)
+            except BaseException:
+                self._close()
+                raise
+            if not in_order or index + 1 == len(self):
+                self._close()
+            if self._seen is not None:
+                self._seen.add(index)
+            return batch
+
+    def __iter__(self):
+        batch = None
+        for batch in self._read(self.epoch, 0, self._count):
+            yield batch
+        if batch is None:
+            raise self._nothing()
+        self._report()
+
+    def set_epoch(self, epoch):
+        """Sets the epoch, from 0; returns the batches."""
+        self.epoch, self._early, self._seen = int(epoch), False, None
+        return self
+
+    def on_epoch_begin(self):
+        if self._early:
+            # Keras ends an epoch before the first one, or one that goes on (`steps_per_epoch`).
+            self.epoch, self._early = self.epoch - 1, False
+        self._seen = self._seen or set()
+
+    def on_epoch_end(self):
+        # Before the first epoch Keras looks at up to two batches, to see their shapes.
+        whole = self._seen is not None and len(self._seen) == len(self)
+        self._early = not (whole and (self._ended or len(self) > 2))
+        self._seen = self._seen if self._early else None
+        self._ended = True
+        self.epoch += 1
+        if not self._early:
+            self._report()
 
     @property
-    def steps(self):
-        """Batches in an epoch when no video is skipped."""
+    def _count(self):
+        """Batches where none is broken as a whole."""
         whole, rest = divmod(len(self.source), self.n)
         return whole + bool(rest and not (self.training and whole))
 
-    def set_epoch(self, epoch):
-        """The next iterator gives this epoch (from 0); returns the dataset."""
-        self.epoch = int(epoch)
-        return self
+    @functools.cached_property
+    def _filled(self):
+        """Which of these have a video that can be read."""
+        filled = range(self._count)
+        if not self.training and self.on_error == "skip":
+            readable = grain.MapDataset.range(self._count).map(self._readable)
+            readable = readable.to_iter_dataset(grain.ReadOptions(self.threads, 2 * self.threads))
+            filled = np.flatnonzero(list(readable)).tolist()
+            if not filled:
+                raise self._nothing()
+        return filled
 
-    def __iter__(self):
-        return _Epoch(self, self.epoch)
+    def _readable(self, batch):
+        numbers = range(batch * self.n, min((batch + 1) * self.n, len(self.source)))
+        return any(self._load(number, (0,)) is not None for number in numbers)
 
-    def pipeline(self, epoch):
-        """Iterator over the batches of one epoch."""
-        order = np.arange(len(self.source))
-        if self.training:
-            order = np.random.default_rng((self.seed, epoch)).permutation(order)
-        ahead = grain.ReadOptions(
-            num_threads=self.threads, prefetch_buffer_size=max(self.n, 2 * self.threads)
+    def _read(self, epoch, start, stop):
+        """The batches `start` to `stop` of an epoch, made ahead by threads."""
+        videos = len(self.source)
+        first, last = (epoch * videos + min(batch * self.n, videos) for batch in (start, stop))
+        options = grain.ReadOptions(self.threads, max(self.n, 2 * self.threads))
+        batches = self._examples[first:last].to_iter_dataset(options)
+        batches = batches.batch(self.n, batch_fn=self._join)
+        batches = iter(
+            grain.experimental.ThreadPrefetchIterDataset(batches, prefetch_buffer_size=self.ahead)
         )
-        batches = (
-            grain.MapDataset.source(order)
-            .map(lambda number: self._example(int(number), epoch))
-            .to_iter_dataset(ahead)
-            .batch(self.n, drop_remainder=self.training and len(self.source) >= self.n)
-        )
-        ready = grain.experimental.ThreadPrefetchIterDataset(
-            batches, prefetch_buffer_size=self.prefetch
-        )
-        return iter(ready)
+        try:
+            yield from (batch for batch in batches if batch is not None)
+        finally:
+            batches.close()
 
-    def finish(self, epoch):
-        """Counts an epoch that was read to its end, and says what it left out."""
-        self.epoch = max(self.epoch, epoch + 1)
-        errors = len(self.source.errors)
-        if errors > self._reported:
-            self._reported = errors
-            warnings.warn(
-                f"{errors} of {len(self.source)} videos were skipped: they cannot be decoded "
-                "(source.errors says why)",
-                stacklevel=2,
-            )
+    def _close(self):
+        if self._reader is not None:
+            self._reader.close()
+        self._reader = None
 
-    def _example(self, number, epoch):
-        """(video, label), with a weight if there are any, or None for a video that is left out."""
+    def _example(self, place, number):
+        epoch = place // len(self.source)
+        return place, number, self._load(number, (self.seed, epoch, number))
+
+    def _join(self, examples):
+        shown = {number for _, number, _ in examples}
+        examples = [
+            self._stand_in(place, shown) if example is None and self.training else example
+            for place, _, example in examples
+        ]
+        columns = zip(*(example for example in examples if example is not None), strict=True)
+        return tuple(np.stack(column) for column in columns) or None
+
+    def _stand_in(self, place, shown):
+        """A video for the place of a broken one: if possible none that the epoch has already."""
+        epoch, slot = divmod(place, len(self.source))
+        rng = np.random.default_rng((self.seed, epoch, slot, 1))
+        unused = range(self._count * self.n, len(self.source))
+        unused = [self._order[epoch * len(self.source) + slot] for slot in unused]
+        numbers = dict.fromkeys([*rng.permutation(unused), *rng.permutation(len(self.source))])
+        for number in sorted(map(int, numbers), key=shown.__contains__):
+            example = self._load(number, (self.seed, epoch, number, 1 + slot))
+            if example is not None:
+                shown.add(number)
+                return example
+        raise self._nothing()
+
+    def _load(self, number, draws):
+        """(video, label), with a weight if there are any, or None for a video that is broken."""
         path, label, _ = self.source[number]
         options = {"sampling": self.sampling, "short": self.short, "memory": self.memory}
         try:
             if np.prod(parse_views(self.views)) > 1:
                 video = read_views(path, self.clip, self.views, **options)
             else:
-                rng = np.random.default_rng((self.seed, epoch, number))
                 video = read_clip(
                     path,
                     self.clip,
                     training=self.training,
-                    rng=rng,
+                    rng=np.random.default_rng(draws),
                     augment=self.augment,
                     **options,
                 )
@@ -186,63 +286,30 @@ class Batches(grain.IterDataset):
             if self.on_error == "raise":
                 raise
             # Tried again in every epoch, so that an epoch does not depend on those before it.
-            if path not in self.source.errors:
+            with self._error_lock:
+                new = path not in self.source.errors
                 self.source.errors[path] = error.reason
+            if new:
                 warnings.warn(f"skipped: {error}", stacklevel=2)
             return None
         if self.class_weights is not None:
             return video, np.int32(label), np.float32(self.class_weights[label])
         return video, np.int32(label)
 
+    def _report(self):
+        errors = len(self.source.errors)
+        if errors > self._reported:
+            self._reported = errors
+            warnings.warn(
+                f"{errors} of {len(self.source)} videos were skipped: they cannot be decoded "
+                "(source.errors says why)"
+                + ("; others were shown in their place" if self.training else ""),
+                stacklevel=3,
+            )
 
-class _Epoch(grain.DatasetIterator):
-    """Batches of one epoch, read one ahead to know which is the last."""
-
-    def __init__(self, dataset, epoch):
-        super().__init__()
-        self._dataset, self._epoch = dataset, epoch
-        self._batches = self._ahead = self._state = None
-
-    def __next__(self):
-        self._start()
-        if self._ahead is None:
-            raise StopIteration
-        batch, self._ahead = self._ahead, None
-        self._fetch()
-        return batch
-
-    def get_state(self):
-        self._start()
-        return {"epoch": self._epoch, "batches": self._state}
-
-    def set_state(self, state):
-        self.close()
-        self._closed = False
-        self._epoch = state["epoch"]
-        self._batches = self._dataset.pipeline(self._epoch)
-        self._batches.set_state(state["batches"])
-        self._fetch()
-
-    def close(self):
-        super().close()
-        if self._batches is not None:
-            self._batches.close()
-
-    def _start(self):
-        if self._batches is None:
-            self._batches = self._dataset.pipeline(self._epoch)
-            self._fetch()
-            if self._ahead is None:
-                errors = self._dataset.source.errors
-                first = next(iter(errors.items()), ("", ""))
-                raise ValueError(
-                    f"batches: none of the {len(self._dataset.source)} videos could be decoded; "
-                    f"the first: {first[0]}: {first[1]}"
-                )
-
-    def _fetch(self):
-        self._state = self._batches.get_state()
-        try:
-            self._ahead = next(self._batches)
-        except StopIteration:
-            self._dataset.finish(self._epoch)
+    def _nothing(self):
+        path, reason = next(iter(self.source.errors.items()))
+        return ValueError(
+            f"batches: none of the {len(self.source)} videos could be decoded; the first: "
+            f"{path}: {reason}"
+        )

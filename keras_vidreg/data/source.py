@@ -124,15 +124,15 @@ class VideoSource:
         weight = videos / (classes that occur * videos of the class)
         ```
 
-        The mean over the videos is 1. Use them in `batches(n, class_weights=...)`: Keras takes no
-        `class_weight` with data that come in batches.
+        The mean over the videos is 1. Use them in `model.fit(..., class_weight=...)`, or in
+        `batches(n, class_weights=...)` for a loop of your own.
         """
         classes, counts = np.unique([record.label for record in self.records], return_counts=True)
         weights = len(self) / (len(classes) * counts)
         return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
     def batches(self, n, **options):
-        """Grain dataset of (video (n, T, H, W, 3) float32, label (n,) int32); see `Batches`."""
+        """`keras.utils.PyDataset` of (video (n, T, H, W, 3), label (n,)); see `Batches`."""
         return Batches(self, n, **options)
 
     def _relative(self, path):

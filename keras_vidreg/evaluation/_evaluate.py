@@ -114,11 +114,11 @@ def evaluate(
         sampling=sampling,
         short=short,
         on_error=on_error,
-        **({"threads": 1, "prefetch": 1} if count > 1 else {}),
+        **({"workers": 1, "max_queue_size": 1} if count > 1 else {}),
     )
     scores, truth = [], []
     for clips, labels in track(
-        batches, "evaluating", total=batches.steps, disable=not verbose, transient=True
+        batches, "evaluating", total=-(-len(source) // videos), disable=not verbose, transient=True
     ):
         flat = np.reshape(clips, (-1, *clips.shape[-4:]))  # (n * views, T, H, W, 3)
         probabilities = softmax(predict(model, flat, batch_size))

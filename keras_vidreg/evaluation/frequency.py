@@ -318,4 +318,4 @@ def _read(model, source, batch_size, on_error):
     numbers = label_numbers(source, model)
     read = source.batches(batch_size, clip=model.clip, training=False, on_error=on_error)
     batches = ((np.asarray(clips), numbers[np.asarray(labels)]) for clips, labels in read)
-    return batches, read.steps, len(source)
+    return batches, -(-len(source) // batch_size), len(source)

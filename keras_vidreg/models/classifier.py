@@ -8,6 +8,7 @@ import numpy as np
 from keras import ops
 
 from keras_vidreg.data import Clip, prepare, read_clip
+from keras_vidreg.data.batches import Batches
 from keras_vidreg.models.few_steps import warn_of_few_steps
 from keras_vidreg.models.parts import layers_of
 from keras_vidreg.models.record import Record
@@ -74,8 +75,10 @@ class VideoClassifier(keras.Model):
         super().compile(optimizer, loss, metrics=metrics, **kwargs)
 
     @functools.wraps(keras.Model.fit)
-    def fit(self, *args, **kwargs):
-        history = super().fit(*args, **kwargs)
+    def fit(self, x=None, *args, **kwargs):
+        if isinstance(x, Batches):  # shuffled already; in their order they are decoded ahead
+            kwargs.setdefault("shuffle", False)
+        history = super().fit(x, *args, **kwargs)
         warn_of_few_steps(self)
         return history
 

@@ -35,7 +35,7 @@ class LearningRateGroups(keras.optimizers.Optimizer):
 
     Example:
     ```python
-    steps = 20 * batches.steps
+    steps = 20 * len(batches)
     cosine = keras.optimizers.schedules.CosineDecay
     optimizer = kv.training.LearningRateGroups(
         keras.optimizers.AdamW(cosine(1e-4, steps, alpha=0.01)),  # 1e-4 to 1e-6

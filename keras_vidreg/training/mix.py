@@ -1,6 +1,5 @@
 """Training batches whose clips are mixed in pairs."""
 
-import grain
 import keras
 import numpy as np
 from keras import ops
@@ -10,10 +9,10 @@ from keras_vidreg import layers
 LAYERS = ("VideoCutMix", "VideoMixUp")
 
 
-class Mixed(grain.IterDataset):
+class Mixed(keras.utils.PyDataset):
     """Batches with a mixing layer applied to them: soft labels instead of integers.
 
-    Each epoch has its own draws, which depend on `seed` and the epoch alone.
+    The draws of a batch depend on `seed`, the epoch and its number alone.
 
     Args:
         batches: `Batches` in training.
@@ -33,18 +32,18 @@ class Mixed(grain.IterDataset):
         self.mix = mix
         self.num_classes = num_classes
         self.seed = seed
+        self.on_epoch_begin = batches.on_epoch_begin
+        self.on_epoch_end = batches.on_epoch_end
 
-    def __iter__(self):
-        # A new layer for every pass: one that was broken off leaves no trace in the next.
-        (seed,) = np.random.SeedSequence((self.seed, self.batches.epoch)).generate_state(1)
-        with keras.device("cpu"):
-            layer = mixing_layer(self.mix, self.num_classes, int(seed >> 1))
+    def __len__(self):
+        return len(self.batches)
 
-        def apply(batch):
-            with keras.device("cpu"):  # where the batch is, and goes on from
-                return tuple(ops.convert_to_numpy(x) for x in layer(batch, training=True))
-
-        return iter(self.batches.map(apply))
+    def __getitem__(self, index):
+        words = np.random.SeedSequence((self.seed, self.batches.epoch, index)).generate_state(1)
+        batch = self.batches[index]
+        with keras.device("cpu"):  # where the batch is, and goes on from
+            layer = mixing_layer(self.mix, self.num_classes, int(words[0] >> 1))
+            return tuple(ops.convert_to_numpy(x) for x in layer(batch, training=True))
 
 
 def mixing_layer(mix, num_classes, seed):

@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import platform
 import statistics
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,7 +96,7 @@ def train(
         recipe.batch_size, seed=seed, augment=recipe.augmentation(), **options
     )
     model.compile(
-        optimizer=optimization.optimizer(recipe, model, batches.steps),
+        optimizer=optimization.optimizer(recipe, model, len(batches)),
         loss=optimization.loss(recipe),
         metrics=[optimization.accuracy if recipe.mix else "accuracy"],
     )
@@ -112,7 +111,7 @@ def train(
     keeper = Checkpoint(saved, meta, history)
     callbacks = [EpochSeed(batches, seed), keeper]
     if verbose:
-        callbacks.append(Bar(recipe.epochs, len(history), batches.steps))
+        callbacks.append(Bar(recipe.epochs, len(history), len(batches)))
     examples = batches
     if recipe.mix:
         examples = Mixed(batches, recipe.mix, len(train_source.labels), seed)
@@ -177,24 +176,21 @@ def _differences(old, new, prefix=""):
 
 
 def _fit(model, batches, validation, epochs, first, callbacks):
-    with warnings.catch_warnings():
-        # Keras expects endless data; here every pass over the source is an epoch.
-        warnings.filterwarnings("ignore", message=".*ran out of data.*")
-        try:
-            keras.Model.fit(  # without the warning of a VideoClassifier: `train` recalibrates
-                model,
-                batches,
-                validation_data=validation,
-                epochs=epochs,
-                initial_epoch=first,
-                callbacks=callbacks,
-                shuffle=False,  # the batches are shuffled already
-                verbose=0,
-            )
-        finally:
-            for callback in callbacks:
-                if isinstance(callback, Bar):
-                    callback.close()
+    try:
+        keras.Model.fit(  # without the warning of a VideoClassifier: `train` recalibrates
+            model,
+            batches,
+            validation_data=validation,
+            epochs=epochs,
+            initial_epoch=first,
+            callbacks=callbacks,
+            shuffle=False,  # the batches are shuffled already
+            verbose=0,
+        )
+    finally:
+        for callback in callbacks:
+            if isinstance(callback, Bar):
+                callback.close()
 
 
 def _log(meta, history, sources):
