@@ -9,7 +9,8 @@ import pytest
 from video_files import grey, write_video
 
 from keras_vidreg.data import Clip, VideoDecodeError, decode, read_clip
-from keras_vidreg.data.decode import read_frames, scan
+from keras_vidreg.data.decode import read_frames
+from keras_vidreg.data.timeline import scan
 
 LINE = re.compile(
     r"(?P<name>\S+) \| \d+ \| (?:\S+ (?P<width>\d+)x(?P<height>\d+) .*decoded=(?P<count>\d+) "

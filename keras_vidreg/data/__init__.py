@@ -8,7 +8,7 @@ from keras_vidreg.data.decode import decode
 from keras_vidreg.data.errors import VideoDecodeError
 from keras_vidreg.data.folder import folder
 from keras_vidreg.data.prepare import prepare
-from keras_vidreg.data.read import VideoMemory, read_clip, read_views
+from keras_vidreg.data.read import FrameCache, read_clip, read_views
 from keras_vidreg.data.something_something import something_something_v2
 from keras_vidreg.data.source import Record, VideoSource
 
@@ -17,7 +17,7 @@ __all__ = [
     "Clip",
     "Record",
     "VideoDecodeError",
-    "VideoMemory",
+    "FrameCache",
     "VideoSource",
     "airplanes",
     "csv",

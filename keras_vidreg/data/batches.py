@@ -129,7 +129,7 @@ class Batches(keras.utils.PyDataset):
         self.augment = augment if training else None
         self.on_error, self.short, self.sampling, self.views = on_error, short, sampling, views
         self.class_weights = class_weights
-        self.memory = source.memory.keeping(cache)
+        self.memory = source.memory.sharing(cache)
         self.threads = workers or os.cpu_count() or 1
         self.ahead = max_queue_size
         self.epoch = 0

@@ -41,7 +41,7 @@ def decode_errors(path):
         yield
     except VideoDecodeError:
         raise
-    except (av.error.FFmpegError, OSError, EOFError, ValueError) as error:
+    except (av.error.FFmpegError, OSError, EOFError, ValueError, MemoryError) as error:
         raise VideoDecodeError(path, describe(error)) from error
 
 

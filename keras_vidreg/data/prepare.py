@@ -4,7 +4,7 @@ import av
 import numpy as np
 
 from keras_vidreg.data.augment import crop
-from keras_vidreg.data.decode import FrameConverter
+from keras_vidreg.data.convert import FrameConverter
 
 
 def prepare(video, clip):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_vidreg.data.batches import Batches
-from keras_vidreg.data.read import VideoMemory
+from keras_vidreg.data.read import FrameCache
 
 
 class Record(NamedTuple):
@@ -43,7 +43,7 @@ class VideoSource:
         self.clip = clip
         self.root = os.fspath(root)
         self.errors = {}
-        self.memory = memory or VideoMemory(threads=1)
+        self.memory = memory or FrameCache(threads=1)
 
     def __len__(self):
         return len(self.records)
