@@ -2,7 +2,7 @@
 
     KERAS_BACKEND=tensorflow python benchmarks/zoo_sizes.py
 
-Builds every network without its weights, and writes `keras_vidreg/zoo/published/sizes.json`.
+Builds every network without its weights, and writes `keras_vidreg/zoo/published_sizes.json`.
 """
 
 import json

@@ -12,11 +12,12 @@ from keras_vidreg.checkpoints.layouts import LAYOUTS
 from keras_vidreg.models.movinet import ARCHITECTURES
 from keras_vidreg.zoo import BUILDERS, Preset
 from keras_vidreg.zoo.labels import FOLDER, label_sets, read_labels
-from keras_vidreg.zoo.published import PUBLISHED, TABLES
+from keras_vidreg.zoo.published import PUBLISHED, TABLE
 
 
 def test_names_are_unique_and_all_there():
-    assert sum(map(len, TABLES)) == len(PUBLISHED)
+    groups = json.loads(TABLE.read_text(encoding="utf-8"))
+    assert sum(len(group["weights"]) for group in groups) == len(PUBLISHED)
     wanted = {f"movinet_a{i}_grw" for i in range(4)}
     wanted |= {f"movinet_a{i}{kind}" for i in range(6) for kind in ("", "_stream")}
     wanted |= {f"movinet_a{i}_model_garden" for i in range(6)}
@@ -27,10 +28,10 @@ def test_names_are_unique_and_all_there():
     assert len(set(addresses)) == len(addresses)
 
 
-def test_each_table_is_one_family():
-    families = [{found.family for found in table} for table in TABLES]
-    assert [len(family) for family in families] == [1] * len(TABLES)
-    assert len(set.union(*families)) == len(TABLES)
+def test_each_group_is_one_family_of_one_publisher():
+    groups = [group["common"] for group in json.loads(TABLE.read_text(encoding="utf-8"))]
+    keys = [(common["family"], common["publisher"]) for common in groups]
+    assert len(set(keys)) == len(keys)
 
 
 def check_arguments(builder, arguments):

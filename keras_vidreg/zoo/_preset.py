@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 from pathlib import Path
+from reprlib import repr as shown
 
 from keras_vidreg._atomic import write_json
 from keras_vidreg.data import Clip
@@ -67,27 +68,32 @@ class Preset:
             value = getattr(self, field)
             if not isinstance(value, kind):
                 raise ValueError(
-                    f"Preset field `{field}` must be a {kind.__name__}. Received: {value!r}"
+                    f"Preset field `{field}` must be a {kind.__name__}. Received: {shown(value)}"
                 )
         labels = self.labels
         if isinstance(labels, str) or not labels or not all(isinstance(x, str) for x in labels):
-            raise ValueError(f"Preset field `labels` must be a list of names. Received: {labels!r}")
+            raise ValueError(
+                f"Preset field `labels` must be a list of names. Received: {shown(labels)}"
+            )
         object.__setattr__(self, "labels", tuple(labels))
         if len(set(self.labels)) != len(self.labels):
             raise ValueError("Preset field `labels` has the same name twice.")
         if self.weights is not None and Path(self.weights).name != self.weights:
             raise ValueError(
                 "Preset field `weights` must be a file name in the preset's own folder. "
-                f"Received: {self.weights!r}"
+                f"Received: {shown(self.weights)}"
             )
         _check_arguments(self.arguments)
         for field in ("parameters", "flops"):
             value = getattr(self, field)
             if value is not None and (not _is_number(value) or value <= 0):
-                raise ValueError(f"Preset field `{field}` must be above 0. Received: {value!r}")
+                raise ValueError(
+                    f"Preset field `{field}` must be above 0. Received: {shown(value)}"
+                )
         if not all(map(_is_number, self.accuracy.values())):
             raise ValueError(
-                f"Preset field `accuracy` must hold finite numbers. Received: {self.accuracy}"
+                "Preset field `accuracy` must hold finite numbers. "
+                f"Received: {shown(self.accuracy)}"
             )
         logits = self.logits
         if not isinstance(logits, list | tuple) or not all(map(_is_number, logits)):
@@ -119,7 +125,10 @@ class Preset:
         missing = sorted(required - set(values))
         unknown = sorted(set(values) - {f.name for f in fields})
         if missing or unknown:
-            raise ValueError(f"A preset has missing fields {missing} and unknown fields {unknown}.")
+            raise ValueError(
+                f"A preset has missing fields {missing} and unknown fields "
+                f"{[field[:80] for field in unknown[:8]]}."
+            )
         try:
             clip = Clip.from_dict(values["clip"])
         except (TypeError, KeyError, AttributeError) as error:
@@ -163,12 +172,13 @@ def _check_arguments(arguments):
     """Builders are given plain values only: a dict elsewhere could name any class of Keras."""
     for name, value in arguments.items():
         if name in LEFT_OUT:  # "imagenet" would be fetched, a path read
-            raise ValueError(f"Preset field `arguments` must not hold {name!r}.")
+            raise ValueError(f"Preset field `arguments` must not hold `{name}`.")
         if name in INNER and isinstance(value, dict):
             _check_arguments(value)
         elif not _is_plain(value):
             raise ValueError(
-                f"Preset field `arguments` must hold plain values. Received: {name}={value!r}"
+                "Preset field `arguments` must hold plain values. "
+                f"Received: {name[:80]}={shown(value)}"
             )
 
 
