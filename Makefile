@@ -5,6 +5,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 BACKENDS ?= jax torch tensorflow
 WORKERS ?= 2
+# `make test FAST=1`, for daily work: one backend, without what trains or builds large networks.
+ifdef FAST
+BACKENDS := torch
+SELECT := -m "not slow"
+endif
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: demo test lint clean
@@ -17,7 +22,7 @@ test: lint
 	@failed=; for backend in $(BACKENDS); do \
 	    echo "== KERAS_BACKEND=$$backend"; \
 	    KERAS_BACKEND=$$backend OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 \
-	        $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal || failed="$$failed $$backend"; \
+	        $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SELECT) || failed="$$failed $$backend"; \
 	done; \
 	if [ -n "$$failed" ]; then echo "failed on:$$failed"; exit 1; fi
 

@@ -11,6 +11,18 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
+# Files whose tests train or build large networks.
+SLOW = (
+    "add_regularizer evaluation finetune flops frequency port readme recalibrate resnet3d training"
+)
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem.removeprefix("test_") in SLOW.split():
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared():
     """Folder with the video collections, which are too large for the repository."""

@@ -10,6 +10,7 @@ import zlib
 import keras
 import numpy as np
 import pytest
+from gradients import value_and_gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
@@ -49,23 +50,10 @@ def loss_and_gradient(z, *args, **kwargs):
     def loss_of(x):
         return grw_smoothing_loss(x, *args, **kwargs)
 
-    backend = keras.backend.backend()
-    if backend == "torch":
-        x = ops.convert_to_tensor(z).requires_grad_()
-        loss = loss_of(x)
-        loss.backward()
-        return float(loss.detach()), x.grad.numpy()
-    if backend == "jax":
+    if keras.backend.backend() == "jax":
         loss, gradient = compiled_on_jax(args, tuple(kwargs.items()))(z)
-    else:
-        import tensorflow as tf
-
-        x = tf.constant(z)
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            loss = loss_of(x)
-        gradient = tape.gradient(loss, x)
-    return float(loss), ops.convert_to_numpy(gradient)
+        return float(loss), ops.convert_to_numpy(gradient)
+    return value_and_gradient(loss_of, z)
 
 
 def value(*args, **kwargs):

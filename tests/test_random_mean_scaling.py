@@ -8,6 +8,7 @@ import hypothesis
 import keras
 import numpy as np
 import pytest
+from gradients import value_and_gradient
 from hypothesis import strategies as st
 from keras import ops
 
@@ -88,31 +89,12 @@ def test_a_constant_passes_unchanged(size, sigma, constant, shape):
 def test_gradient_is_the_transpose(shape, layer):
     """`<filter(x), y> = <x, gradient of that product at y>` for any x and y."""
     x, y = features(shape, seed=1), features(shape, seed=2)
-    gradient = gradient_of(lambda t: ops.sum(ops.multiply(layer(t), y)), x)
+    _, gradient = value_and_gradient(lambda t: ops.sum(ops.multiply(layer(t), y)), x)
     np.testing.assert_allclose((x * gradient).sum(), (run(layer, x) * y).sum(), rtol=1e-4)
     columns = features(shape, seed=3)
     np.testing.assert_allclose(
         (columns * gradient).sum(), (run(layer, columns) * y).sum(), rtol=1e-4, atol=1e-4
     )
-
-
-def gradient_of(function, x):
-    backend = keras.backend.backend()
-    if backend == "jax":
-        import jax
-
-        return np.asarray(jax.grad(function)(x))
-    tensor = ops.convert_to_tensor(x)
-    if backend == "torch":
-        tensor.requires_grad_()
-        function(tensor).backward()
-        return tensor.grad.numpy()
-    import tensorflow as tf
-
-    with tf.GradientTape() as tape:
-        tape.watch(tensor)
-        value = function(tensor)
-    return tape.gradient(value, tensor).numpy()
 
 
 @pytest.mark.parametrize(
