@@ -34,3 +34,14 @@ def nearest_operation(tensor, wanted):
         seen.add(id(operation))
         tensors += operation._inbound_nodes[node].input_tensors
     return None
+
+
+def moving_averages(optimizer: keras.optimizers.Optimizer) -> dict:
+    """`{key of a weight: its moving average}` of an optimizer that keeps them.
+
+    Raises:
+        AttributeError: If it keeps none.
+    """
+    averages = optimizer._model_variables_moving_average if optimizer.built else []
+    keys = map(optimizer._var_key, optimizer._trainable_variables if averages else [])
+    return dict(zip(keys, averages, strict=True))

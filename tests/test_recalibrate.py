@@ -242,9 +242,8 @@ def test_a_plain_fit_of_few_steps_warns():
     model = tiny(2, CLIP)
     model.get_layer("norm").momentum = 0.99
     model.compile("sgd")
-    with pytest.warns(
-        UserWarning, match="4 training steps.*momentum 0.99.*recalibrate.*for 986 steps"
-    ):
+    text = "4 training steps.*momentum 0.99.*recalibrate.*for 986 steps"
+    with pytest.warns(UserWarning, match=text):
         model.fit(x, y, batch_size=4, epochs=2, verbose=0)
     model.freeze()
     model.compile("sgd")

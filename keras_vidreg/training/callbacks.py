@@ -1,5 +1,6 @@
 """What happens between the steps of a training run: bar, clock, checkpoints."""
 
+import math
 import time
 
 import keras
@@ -32,17 +33,22 @@ class EpochSeed(keras.callbacks.Callback):
 class Checkpoint(keras.callbacks.Callback):
     """Restores the state where there is one, keeps the history, writes the state every epoch.
 
+    It stops training with `FloatingPointError` at the first loss that is not finite; the file then
+    still holds the last good state.
+
     Args:
         path: File of the checkpoint.
         meta: JSON values that say what is trained on what.
         history: Records of the epochs that are done already.
+        skipped: Function that gives JSON values of the videos skipped so far.
     """
 
-    def __init__(self, path, meta, history):
+    def __init__(self, path, meta, history, skipped):
         super().__init__()
         self.path = path
         self.meta = meta
         self.history = history
+        self.skipped = skipped
         self.steps = 0
 
     def on_train_begin(self, logs=None):
@@ -52,19 +58,37 @@ class Checkpoint(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self.began = self.ended = time.perf_counter()
+        self.epoch = epoch
         self.steps = 0
 
     def on_train_batch_end(self, batch, logs=None):
         self.steps = batch + 1
         self.ended = time.perf_counter()
+        self._check(logs, f"step {self.steps} of epoch {self.epoch + 1}")
 
     def on_epoch_end(self, epoch, logs=None):
         values = {name: float(value) for name, value in (logs or {}).items()}
         if "accuracy" in values:
             values["accuracy_in_training_mode"] = values.pop("accuracy")
         clock = {"seconds": round(self.ended - self.began, 3), "steps": self.steps}
+        self._check(logs, f"the end of epoch {epoch + 1}")
         self.history.append({"epoch": epoch, **values, **clock})
-        checkpoint.save(self.path, self.model, {**self.meta, "history": self.history})
+        self.save()
+
+    def save(self):
+        """Write the state as it is now."""
+        values = {**self.meta, "history": self.history, "skipped": self.skipped()}
+        checkpoint.save(self.path, self.model, values)
+
+    def _check(self, logs, place):
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                done = len(self.history)
+                kept = f"holds the state after epoch {done}" if done else "was not written yet"
+                raise FloatingPointError(
+                    f"`{name}` is {float(value)} at {place}: training stops, and {self.path} "
+                    f"{kept}. Try a smaller learning_rate or clip_norm (with --restart)"
+                )
 
 
 class Bar(keras.callbacks.Callback):

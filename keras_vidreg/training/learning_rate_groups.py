@@ -5,6 +5,8 @@ import re
 import keras
 from keras import ops
 
+from keras_vidreg._keras import moving_averages
+
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
 class LearningRateGroups(keras.optimizers.Optimizer):
@@ -26,8 +28,10 @@ class LearningRateGroups(keras.optimizers.Optimizer):
             first that is found counts.
         name: Of the optimizer.
 
-    To set `learning_rate` afterwards, as `keras.callbacks.ReduceLROnPlateau` does, scales the rates
-    of all groups alike.
+    To set `learning_rate` afterwards, as `keras.callbacks.ReduceLROnPlateau` and
+    `LearningRateScheduler` do, gives every group the same multiple of the rate it was made with: a
+    number, or a schedule. `keras.optimizers.MultiOptimizer` has no `learning_rate`, clips no norm
+    of all gradients together and excludes nothing from weight decay, so it does not serve here.
 
     Raises:
         ValueError: For a pattern that is no regular expression or is found in no weight that is
@@ -74,7 +78,7 @@ class LearningRateGroups(keras.optimizers.Optimizer):
         groups = groups or {}
         self._patterns = [_pattern(pattern) for pattern in groups]
         rates = [config["learning_rate"], *(_rate(*group) for group in groups.items())]
-        # the first is for the weights of no group
+        self._rates = rates  # the first is for the weights of no group
         self._optimizers = [
             type(optimizer).from_config({**config, "learning_rate": rate, "name": f"{name}_{i}"})
             for i, rate in enumerate(rates)
@@ -103,6 +107,13 @@ class LearningRateGroups(keras.optimizers.Optimizer):
             optimizer.build(group)
             if not any(map(optimizer._use_weight_decay, group)):
                 optimizer.weight_decay = None  # torch cannot do it for an empty list
+
+    @property
+    def _model_variables_moving_average(self):  # what `SwapEMAWeights` asks for
+        averages = {}
+        for optimizer in self._optimizers:
+            averages |= moving_averages(optimizer)
+        return [averages[self._var_key(variable)] for variable in self._trainable_variables]
 
     @property
     def variables(self):
@@ -149,12 +160,17 @@ class LearningRateGroups(keras.optimizers.Optimizer):
 
     @learning_rate.setter
     def learning_rate(self, learning_rate):
-        before = float(ops.convert_to_numpy(self.learning_rate))
-        if not before:
-            raise ValueError("A `learning_rate` of 0 cannot be scaled to another one.")
-        factor = float(learning_rate) / before
-        for optimizer, rate in zip(self._optimizers, self.learning_rates.values(), strict=True):
-            optimizer.learning_rate = rate * factor
+        first = self._rates[0]
+        if any(map(_is_schedule, self._rates)) or not first:
+            raise ValueError(
+                "`learning_rate` can be set if all rates were made as numbers and that of "
+                f"`optimizer` is not 0. It was made with {self._rates!r}"
+            )
+        for optimizer, rate in zip(self._optimizers, self._rates, strict=True):
+            if isinstance(learning_rate, keras.optimizers.schedules.LearningRateSchedule):
+                optimizer.learning_rate = ScaledSchedule(learning_rate, rate / first)
+            else:
+                optimizer.learning_rate = float(learning_rate) * (rate / first)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None):
         for optimizer in self._optimizers:
@@ -178,18 +194,52 @@ class LearningRateGroups(keras.optimizers.Optimizer):
         optimizer["config"]["global_clipnorm"] = self.global_clipnorm
         optimizer["config"]["loss_scale_factor"] = self.loss_scale_factor
         optimizer["config"]["weight_decay"] = self._weight_decay
-        rates = [inner.get_config()["learning_rate"] for inner in self._optimizers[1:]]
+        now = optimizer["config"]["learning_rate"]
+        first, *rates = map(_serialized, self._rates)
+        optimizer["config"]["learning_rate"] = first
         patterns = [pattern.pattern for pattern in self._patterns]
         return {
             "optimizer": optimizer,
             "groups": dict(zip(patterns, rates, strict=True)),
+            "learning_rate": None if now == first else now,
             "name": self.name,
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
         optimizer = keras.optimizers.deserialize(dict(config["optimizer"]), custom_objects)
-        return cls(optimizer, config["groups"], config["name"])
+        made = cls(optimizer, config["groups"], config["name"])
+        if (now := config.get("learning_rate")) is not None:
+            schedule = isinstance(now, dict)
+            made.learning_rate = keras.saving.deserialize_keras_object(now) if schedule else now
+        return made
+
+
+@keras.saving.register_keras_serializable(package="keras_vidreg")
+class ScaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """Another schedule times a number."""
+
+    def __init__(self, schedule, factor):
+        self.schedule, self.factor = schedule, factor
+
+    def __call__(self, step):
+        return self.schedule(step) * self.factor
+
+    def get_config(self):
+        schedule = keras.saving.serialize_keras_object(self.schedule)
+        return {"schedule": schedule, "factor": self.factor}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["factor"])
+
+
+def _is_schedule(rate):
+    return callable(rate) or isinstance(rate, dict)
+
+
+def _serialized(rate):
+    return keras.saving.serialize_keras_object(rate) if callable(rate) else rate
 
 
 def _pattern(pattern):
@@ -202,9 +252,9 @@ def _pattern(pattern):
 
 
 def _rate(pattern, rate):
-    if callable(rate) or isinstance(rate, dict):  # a schedule, or what one is saved as
+    if _is_schedule(rate):  # or what one is saved as
         return rate
-    if not rate >= 0:
+    if not 0 <= rate < float("inf"):
         raise ValueError(
             "`groups` must have learning rates as values: numbers from 0, or schedules. "
             f"Received: {pattern!r}: {rate!r}"

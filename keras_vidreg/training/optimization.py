@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from keras_vidreg.training.learning_rate_groups import LearningRateGroups
+
 
 def optimizer(recipe, model, steps_per_epoch):
     """AdamW with linear warm-up and cosine decay, no decay of biases and scales, built.
@@ -14,15 +16,26 @@ def optimizer(recipe, model, steps_per_epoch):
     """
     warmup = round(recipe.warmup_epochs * steps_per_epoch)
     total = recipe.epochs * steps_per_epoch
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=0.0 if warmup else recipe.learning_rate,
-        decay_steps=max(1, total - warmup),
-        warmup_target=recipe.learning_rate if warmup else None,
-        warmup_steps=warmup,
-    )
+
+    def schedule(peak):
+        return keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if warmup else peak,
+            decay_steps=max(1, total - warmup),
+            alpha=recipe.final_share,
+            warmup_target=peak if warmup else None,
+            warmup_steps=warmup,
+        )
+
     result = keras.optimizers.AdamW(
-        schedule, weight_decay=recipe.weight_decay, global_clipnorm=recipe.clip_norm
+        schedule(recipe.learning_rate),
+        weight_decay=recipe.weight_decay,
+        global_clipnorm=recipe.clip_norm,
+        use_ema=recipe.ema is not None,
+        ema_momentum=recipe.ema or 0.0,
     )
+    if recipe.group_rates:
+        rates = {pattern: schedule(rate) for pattern, rate in recipe.group_rates.items()}
+        result = LearningRateGroups(result, rates)
     variables = model.trainable_variables
     result.exclude_from_weight_decay(var_list=[v for v in variables if len(v.shape) < 2])
     result.build(variables)

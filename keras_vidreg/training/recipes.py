@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from keras_vidreg.data import Augment, Clip
+from keras_vidreg.training.learning_rate_groups import LearningRateGroups
 from keras_vidreg.training.mix import mixing_layer
 
 
@@ -29,6 +30,18 @@ class Head:
     drop_path: float = 0.0
 
 
+_INFINITY = float("inf")
+_RANGES = {  # from, to below
+    "learning_rate": (1e-30, _INFINITY),
+    "warmup_epochs": (0, _INFINITY),
+    "final_share": (0, 1),
+    "weight_decay": (0, _INFINITY),
+    "clip_norm": (1e-30, _INFINITY),
+    "ema": (0, 1),
+    "label_smoothing": (0, 1),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """Everything that decides the result of a training run, apart from the data.
@@ -42,9 +55,16 @@ class Recipe:
         epochs: Passes over the training clips.
         batch_size: Clips per step.
         learning_rate: Peak of the schedule.
-        warmup_epochs: Epochs of linear warm-up from 0; then half a cosine down to 0.
+        warmup_epochs: Epochs of linear warm-up from 0; then half a cosine down.
+        final_share: Share of the peak rates that the cosine ends at.
+        group_rates: `{regular expression: peak}`: other peaks for weights whose path it is found
+            in, see `LearningRateGroups`.
         weight_decay: Of AdamW, on kernels only (not on biases and scales).
         clip_norm: Largest norm of the whole gradient, or `None`.
+        ema: Momentum of an exponential moving average of the weights; the model has the averages
+            at the end. `None` for none.
+        init: Folder of a finished run, or name of a zoo entry, whose backbone's weights the model
+            starts from; the head starts anew.
         label_smoothing: Share of the target spread over all classes.
         augment: `"default"` or `None`, as in `VideoSource.batches`, or a dict of the fields of
             `kv.data.Augment`.
@@ -72,8 +92,12 @@ class Recipe:
     batch_size: int = 16
     learning_rate: float = 1e-3
     warmup_epochs: float = 1.0
+    final_share: float = 0.0
+    group_rates: dict | None = None
     weight_decay: float = 0.05
     clip_norm: float | None = 1.0
+    ema: float | None = None
+    init: str | None = None
     label_smoothing: float = 0.0
     augment: str | dict | None = "default"
     mix: dict | None = None
@@ -85,17 +109,26 @@ class Recipe:
     def __post_init__(self):
         if (self.head is None) != (self.grw is None):
             raise ValueError("A recipe has both `head` and `grw`, or neither.")
-        for field in ("epochs", "batch_size"):
+        for field in ("epochs", "batch_size", "recalibrate", "seed"):
+            value, least = getattr(self, field), int(field in ("epochs", "batch_size"))
+            if type(value) is not int or value < least:
+                raise ValueError(f"`{field}` must be an integer from {least}. Received: {value!r}")
+        for field, (least, below) in _RANGES.items():
             value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"`{field}` must be a positive integer. Received: {value!r}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"`learning_rate` must be positive. Received: {self.learning_rate!r}")
-        if not 0 <= self.warmup_epochs < self.epochs:
+            if value is None and field in ("clip_norm", "ema"):
+                continue
+            if isinstance(value, bool | str) or not least <= value < below:
+                raise ValueError(
+                    f"`{field}` must be a number from {least:g} to below {below:g}. "
+                    f"Received: {value!r}"
+                )
+        if not self.warmup_epochs < self.epochs:
             raise ValueError(
                 "`warmup_epochs` must be less than `epochs`. "
                 f"Received: {self.warmup_epochs!r} of {self.epochs!r}"
             )
+        if self.group_rates is not None:
+            LearningRateGroups("sgd", self.group_rates)  # are they such?
         if self.mix is not None:
             mixing_layer(self.mix, num_classes=2, seed=0)  # is it one?
 
@@ -124,6 +157,7 @@ class Recipe:
             "head": self.head and dataclasses.asdict(self.head),
             "grw": self.grw and dataclasses.asdict(self.grw),
             "mix": self.mix and dict(self.mix),
+            "group_rates": self.group_rates and dict(self.group_rates),
         }
 
 

@@ -4,9 +4,11 @@ import importlib.metadata
 import json
 import platform
 import statistics
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
+import filelock
 import keras
 import numpy as np
 
@@ -16,7 +18,8 @@ from keras_vidreg.training import checkpoint, optimization
 from keras_vidreg.training._recalibrate import replace_statistics, warn_of_misfit
 from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochSeed
 from keras_vidreg.training.mix import Mixed
-from keras_vidreg.zoo._preset import Preset
+from keras_vidreg.zoo._load import load
+from keras_vidreg.zoo._preset import Preset, sha256
 from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.weights import save_weights
 
@@ -65,7 +68,9 @@ def train(
         A `Run` with `.model` and `.log`.
 
     Raises:
-        ValueError: When `out` holds the run of another recipe, other data or another backend.
+        ValueError: If `out` holds the run of another recipe, other data or another backend, or a
+            damaged one; if another process trains there; or if labels do not fit.
+        FloatingPointError: If a loss or weight is not finite. The last good checkpoint is kept.
 
     Example:
     ```python
@@ -74,22 +79,38 @@ def train(
     ```
     """
     seed = recipe.seed if seed is None else seed
-    if validation_source is not None and validation_source.labels != train_source.labels:
-        raise ValueError(
-            "`validation_source` must have the labels of `train_source`, in the same order. "
-            f"Received: {validation_source.labels} and {train_source.labels}"
-        )
+    sources = {"train": train_source, "validation": validation_source}
+    sources = {split: source for split, source in sources.items() if source is not None}
+    _check_labels(sources)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
+    try:
+        with filelock.FileLock(out / ".lock", timeout=0):
+            return _train(recipe, sources, out, resume, seed, on_error, verbose)
+    except filelock.Timeout as error:
+        raise ValueError(
+            f"Another process trains in {out} now. Give another folder (out, --out), or wait for it"
+        ) from error
+
+
+def _train(recipe, sources, out, resume, seed, on_error, verbose):
     saved, logged = out / "checkpoint.npz", out / "training.json"
-    meta = _what(recipe, seed, train_source, validation_source)
-    history = _history(saved, meta) if resume else []
+    train_source = sources["train"]
+    meta = _what(recipe, seed, sources)
+    stored = _stored(saved, meta) if resume else {"history": []}
+    history = stored["history"]
+    if not resume:
+        saved.unlink(missing_ok=True)  # first: what is killed here is no run of before
     if not history:
         logged.unlink(missing_ok=True)
+    for split, errors in stored.get("skipped", {}).items():
+        sources[split].errors |= errors
 
     keras.utils.set_random_seed(seed)
     builder, arguments = recipe.model()
     model = build(builder, arguments, labels=train_source.labels, clip=recipe.clip)
+    if recipe.init and not history:
+        _start_from(model, recipe.init)
     options = {"clip": recipe.clip, "on_error": on_error, "short": recipe.short}
     options["cache"] = recipe.cache
     batches = train_source.batches(
@@ -100,46 +121,102 @@ def train(
         loss=optimization.loss(recipe),
         metrics=[optimization.accuracy if recipe.mix else "accuracy"],
     )
-    if len(history) == recipe.epochs:
+    done = len(history) == recipe.epochs
+    if done:
         checkpoint.restore(saved, model)
-    if history and logged.is_file():
-        return Run(model, json.loads(logged.read_text(encoding="utf-8")))
+        if log := _finished(out):
+            return Run(model, log)
 
-    validation = validation_source and validation_source.batches(
-        recipe.batch_size, training=False, **options
+    seen = {
+        split: source.batches(recipe.batch_size, training=False, **options)
+        for split, source in sources.items()
+    }
+    keeper = Checkpoint(
+        saved, meta, history, lambda: {split: dict(s.errors) for split, s in sources.items()}
     )
-    keeper = Checkpoint(saved, meta, history)
     callbacks = [EpochSeed(batches, seed), keeper]
     if verbose:
         callbacks.append(Bar(recipe.epochs, len(history), len(batches)))
     examples = batches
     if recipe.mix:
         examples = Mixed(batches, recipe.mix, len(train_source.labels), seed)
-    if len(history) < recipe.epochs:
-        _fit(model, examples, validation, recipe.epochs, len(history), callbacks)
+    if not done:
+        if "validation" in seen:
+            seen["validation"][0]  # no good file in it? not after an epoch
+        _fit(model, examples, seen.get("validation"), recipe.epochs, len(history), callbacks)
+    model.optimizer.finalize_variable_values(model.trainable_variables)  # averages, again
 
     order = np.random.default_rng(seed).permutation(len(train_source))  # labels mixed in a batch
     shown = train_source.select(order[: recipe.recalibrate * recipe.batch_size])
     if len(shown):
-        seen = shown.batches(recipe.batch_size, training=False, **options)
-        warn_of_misfit(*replace_statistics(model, seen))
-    splits = {"train": train_source.batches(recipe.batch_size, training=False, **options)}
-    if validation is not None:
-        splits["validation"] = validation
+        shown.errors = train_source.errors
+        clips = shown.batches(recipe.batch_size, training=False, **options)
+        warn_of_misfit(*replace_statistics(model, clips))
     accuracy = {
         split: model.evaluate(clips, verbose=0, return_dict=True)["accuracy"]
-        for split, clips in splits.items()
+        for split, clips in seen.items()
     }
-    checkpoint.save(saved, model, {**meta, "history": history})
-    log = _log(meta, history, {"train": train_source, "validation": validation_source})
+    keeper.set_model(model)
+    keeper.save()
+    log = _log(meta, history, sources)
     log |= {"accuracy": accuracy, "recalibrated": {"clips": len(shown)}}
     _finish(out, model, recipe, log)
     return Run(model, log)
 
 
-def _what(recipe, seed, train_source, validation_source):
+def _check_labels(sources):
+    labels = sources["train"].labels
+    for split, source in sources.items():
+        if source.labels != labels:
+            raise ValueError(
+                "`validation_source` must have the labels of `train_source`, in the same order. "
+                f"Received: {source.labels} and {labels}"
+            )
+        numbers = [video.label for video in source]
+        if numbers and not 0 <= min(numbers) <= max(numbers) < len(labels):
+            raise ValueError(
+                f"The videos of `{split}_source` must have label numbers from 0 to "
+                f"{len(labels) - 1}. Received: {min(numbers)} to {max(numbers)}"
+            )
+
+
+def _start_from(model, name):
+    """Gives the layers of a model's backbone the weights of those of a run or entry."""
+    known = {layer.name: layer for layer in load(name).backbone.layers if layer.weights}
+    layers = [layer for layer in model.backbone.layers if layer.weights]
+    missing = [layer.name for layer in layers if layer.name not in known]
+    if missing or not layers:
+        raise ValueError(
+            f"`init` must have the backbone of the recipe. {name} has no layers {missing[:5]}"
+        )
+    for layer in layers:
+        try:
+            layer.set_weights(known[layer.name].get_weights())
+        except ValueError as error:
+            raise ValueError(
+                f"`init` must have the backbone of the recipe. {name}, `{layer.name}`: {error}"
+            ) from error
+
+
+def _finished(out):
+    """The log of a finished run; None, with a warning, where one of its files is damaged."""
+    logged = out / "training.json"
+    if not logged.is_file():
+        return None
+    try:
+        log = json.loads(logged.read_text(encoding="utf-8"))
+        path = out / "model.weights.h5"
+        if sha256(path) != Preset.read(out / "preset.json").sha256:
+            raise ValueError(f"{path} is damaged")
+        return log
+    except (ValueError, OSError) as error:
+        warnings.warn(f"Written again from the checkpoint: {error}", stacklevel=4)
+        return None
+
+
+def _what(recipe, seed, sources):
     """What decides the result: a checkpoint is only continued by a run that agrees in this."""
-    sources = {"train": train_source, "validation": validation_source}
+    train_source = sources["train"]
     return {
         "recipe": recipe.to_dict(),
         "seed": seed,
@@ -148,14 +225,13 @@ def _what(recipe, seed, train_source, validation_source):
         "data": {
             split: {"sha256": source.digest(), "clips": len(source)}
             for split, source in sources.items()
-            if source is not None
         },
     }
 
 
-def _history(path, meta):
+def _stored(path, meta):
     if not path.is_file():
-        return []
+        return {"history": []}
     stored = checkpoint.read_meta(path)
     plain = json.loads(json.dumps(meta))
     changed = _differences({key: stored.get(key) for key in plain}, plain)
@@ -164,7 +240,7 @@ def _history(path, meta):
             f"{path.parent} holds another run; it differs in {', '.join(changed[:5])}. "
             "Pass --restart (resume=False) to start over, or another output folder."
         )
-    return stored["history"]
+    return stored
 
 
 def _differences(old, new, prefix=""):
@@ -199,9 +275,7 @@ def _log(meta, history, sources):
     packages = ("keras", "numpy", "av", "grain", keras.backend.backend())
     return {
         **meta,
-        "skipped": {
-            split: len(source.errors) for split, source in sources.items() if source is not None
-        },
+        "skipped": {split: len(source.errors) for split, source in sources.items()},
         "seconds_per_step": round(statistics.median(paces[1:] or paces), 4),
         "versions": {"python": platform.python_version(), **_versions(packages)},
         "history": history,
