@@ -4,6 +4,7 @@ import datetime
 import json
 import math
 import pathlib
+import re
 import statistics
 import subprocess
 import sys
@@ -48,11 +49,12 @@ def provenance():
     """When, from which commit, with which command, on which backend."""
     git = ["git", "-C", str(HERE), "rev-parse", "--short=10", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    command = re.sub(r" --out \S+", "", " ".join(sys.argv[1:]))
     now = datetime.datetime.now(datetime.UTC)
     return {
         "date": now.isoformat(timespec="minutes"),
         "commit": commit,
-        "command": f"{pathlib.Path(sys.argv[0]).name} {' '.join(sys.argv[1:])}",
+        "command": f"python benchmarks/{pathlib.Path(sys.argv[0]).name} {command}",
         "backend": keras.backend.backend(),
     }
 
