@@ -229,8 +229,11 @@ def test_frames_have_a_largest_size_after_resizing(tmp_path):
     with pytest.raises(VideoDecodeError, match="resized frames of 256 x 512000 .* max_pixels"):
         read_clip(path, Clip(2, None, 224, 256))
     assert read_clip(path, Clip(2, None, 224)).shape == (2, 224, 224, 3)
-    large = read_clip(path, Clip(1, None, 20, 20), memory=FrameCache(max_pixels=10**7))
-    assert large.shape == (1, 20, 20, 3)
+    large = {"max_pixels": 2 * 10**6}
+    for options in (large, {"memory": FrameCache(**large)}):
+        assert read_clip(path, Clip(1, None, 12, 12), **options).shape == (1, 12, 12, 3)
+        with pytest.raises(VideoDecodeError, match="resized"):
+            read_clip(path, Clip(1, None, 30, 20), **options)
     path = resized_gif(tmp_path / "b.gif", 4000, 2, count=40)
     with pytest.raises(VideoDecodeError, match="40 frames, together"):
         decode(path, max_pixels=8000)

@@ -43,7 +43,10 @@ def write_numbered(path, count=60, rate=25, gop=20, size=(32, 48), codec="libx26
         stream.pix_fmt = "yuv420p"
         if codec == "libx264":
             stream.options = {
-                "qp": "0", "bf": "2", "g": str(gop), "keyint_min": str(gop),
+                "qp": "0",
+                "bf": "2",
+                "g": str(gop),
+                "keyint_min": str(gop),
                 "sc_threshold": "0",
             }
         for i in range(first, first + count):

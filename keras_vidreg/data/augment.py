@@ -5,13 +5,13 @@ import dataclasses
 import numpy as np
 
 
-def crop(video, size, across=0.5):
-    """Cuts `size` out of (T, H, W, 3): centred, except along the side with more room.
+def crop(video: np.ndarray, size: tuple[int, int], across: float = 0.5) -> np.ndarray:
+    """Cuts `size` out of (T, H, W, 3): centered, except along the side with more room.
 
     Args:
         video: (T, H, W, 3).
-        size: (height, width), not larger than the video.
-        across: 0 left or top, 1/2 centre, 1 right or bottom.
+        size: `(height, width)`, not larger than the video.
+        across: Where along that side: 0 left or top, 1/2 center, 1 right or bottom.
     """
     height, width = size
     room_y, room_x = video.shape[1] - height, video.shape[2] - width
@@ -26,7 +26,7 @@ def crop(video, size, across=0.5):
     return video[:, y : y + height, x : x + width]
 
 
-def resize(video, size):
+def resize(video: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Bilinear resizing of (T, H, W, 3) uint8, with a wider filter where it shrinks."""
     for axis, length in ((1, size[0]), (2, size[1])):
         if video.shape[axis] != length:
@@ -43,11 +43,11 @@ def _taps(source, target):
     """Of a triangle filter: (K, target) places in the source, and their weights."""
     scale = source / target
     reach = max(scale, 1.0)
-    centres = (np.arange(target) + 0.5) * scale - 0.5
+    centers = (np.arange(target) + 0.5) * scale - 0.5
     places = (
-        np.floor(centres - reach).astype(int) + np.arange(1, int(np.ceil(2 * reach)) + 1)[:, None]
+        np.floor(centers - reach).astype(int) + np.arange(1, int(np.ceil(2 * reach)) + 1)[:, None]
     )
-    weights = np.maximum(1.0 - np.abs(places - centres) / reach, 0.0)
+    weights = np.maximum(1.0 - np.abs(places - centers) / reach, 0.0)
     weights /= weights.sum(axis=0)
     return np.clip(places, 0, source - 1), weights.astype(np.float32)
 
@@ -59,25 +59,30 @@ def _to_bytes(video):
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """Random crop, flip and colour of a clip, the same for all its frames.
+    """Random crop, flip and color of a clip, the same for all its frames.
 
     Left-right flips are off unless asked for: they change the meaning of a class such as "pushing
     something from left to right".
 
     Args:
-        scale: (least, most) share of the frame's area that the crop covers before it is resized to
-            `size` (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6); None: a
-            crop of exactly `size` at a random place.
-        ratio: (least, most) width by height of that crop, relative to `size`.
-        flip: probability of a left-right flip.
-        brightness: b: pixels times a factor from 1 - b to 1 + b.
-        contrast: c: distance from the clip's mean grey times 1 - c to 1 + c.
-        saturation: s: distance from each pixel's grey times 1 - s to 1 + s.
-        size: (height, width) of the result; None: that of the clip, filled in by the reader.
+        scale: `(least, most)` share of the frame's area that the crop covers before it is resized to
+            `size` (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6).
+            Defaults to `None`, a crop of exactly `size` at a random place.
+        ratio: `(least, most)` width by height of that crop, relative to `size`. Defaults to
+            `(3 / 4, 4 / 3)`.
+        flip: Probability of a left-right flip. Defaults to 0.
+        brightness: b, pixels times a factor from 1 - b to 1 + b. Defaults to 0.
+        contrast: c, distance from the clip's mean gray times 1 - c to 1 + c. Defaults to 0.
+        saturation: s, distance from each pixel's gray times 1 - s to 1 + s. Defaults to 0.
+        size: `(height, width)` of the result. Defaults to `None`, that of the clip, filled in by the
+            reader.
 
     Call arguments:
         video: (T, H, W, 3) uint8.
-        rng: numpy Generator.
+        rng: NumPy generator.
+
+    Raises:
+        ValueError: If an argument is out of its range.
 
     Example:
 
@@ -103,12 +108,12 @@ class Augment:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"Augment: {name}={getattr(self, name)!r}; give 0 to 1.")
 
-    def __call__(self, video, rng):
+    def __call__(self, video: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         video = self._crop(video, rng, self.size or video.shape[1:3])
         if rng.random() < self.flip:
             video = video[:, :, ::-1]
         if self.brightness or self.contrast or self.saturation:
-            video = self._colour(video, rng)
+            video = self._color(video, rng)
         return np.ascontiguousarray(video)
 
     def _crop(self, video, rng, size):
@@ -124,17 +129,17 @@ class Augment:
         x = rng.integers(video.shape[2] - width + 1)
         return resize(video[:, y : y + height, x : x + width], size)
 
-    def _colour(self, video, rng):
-        grey = np.array([0.299, 0.587, 0.114], np.float32)
+    def _color(self, video, rng):
+        gray = np.array([0.299, 0.587, 0.114], np.float32)
         brightness, contrast, saturation = (
             np.float32(rng.uniform(1 - amount, 1 + amount))
             for amount in (self.brightness, self.contrast, self.saturation)
         )
         video = video * brightness
         if self.contrast:
-            mean = (video @ grey).mean()
+            mean = (video @ gray).mean()
             video = mean + (video - mean) * contrast
         if self.saturation:
-            luma = (video @ grey)[..., None]  # (T, H, W, 1)
+            luma = (video @ gray)[..., None]  # (T, H, W, 1)
             video = luma + (video - luma) * saturation
         return _to_bytes(video)

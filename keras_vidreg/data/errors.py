@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Iterator
 
 import av
 
@@ -10,8 +11,8 @@ class VideoDecodeError(ValueError):
     """A video file cannot give the frames that were asked for.
 
     Args:
-        path: the file.
-        reason: what is wrong with it, in one line.
+        path: The file.
+        reason: What is wrong with it, in one line.
 
     Example:
 
@@ -19,15 +20,15 @@ class VideoDecodeError(ValueError):
     'clip.mp4: no video stream'
     """
 
-    def __init__(self, path, reason):
+    def __init__(self, path: str | os.PathLike, reason: str):
         super().__init__(os.fspath(path), reason)
 
     @property
-    def path(self):
+    def path(self) -> str:
         return self.args[0]
 
     @property
-    def reason(self):
+    def reason(self) -> str:
         return self.args[1]
 
     def __str__(self):
@@ -35,7 +36,7 @@ class VideoDecodeError(ValueError):
 
 
 @contextlib.contextmanager
-def decode_errors(path):
+def decode_errors(path: str | os.PathLike) -> Iterator[None]:
     """Turns whatever FFmpeg and the file system raise about `path` into `VideoDecodeError`."""
     try:
         yield
@@ -45,7 +46,7 @@ def decode_errors(path):
         raise VideoDecodeError(path, describe(error)) from error
 
 
-def describe(error):
+def describe(error: BaseException) -> str:
     """One line on what went wrong, without the path (the caller names it)."""
     text = getattr(error, "strerror", None) or str(error) or "no more said"
     return f"{type(error).__name__}: {' '.join(text.split())}"

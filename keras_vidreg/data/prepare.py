@@ -4,15 +4,16 @@ import av
 import numpy as np
 
 from keras_vidreg.data.augment import crop
+from keras_vidreg.data.clip import Clip
 from keras_vidreg.data.convert import FrameConverter
 
 
-def prepare(video, clip):
+def prepare(video: np.ndarray, clip: Clip) -> np.ndarray:
     """Resizes, crops and scales decoded frames as `clip` says; their number stays as it is.
 
     Args:
         video: (T, H, W, 3) uint8.
-        clip: a `Clip`.
+        clip: A `Clip`.
 
     Returns:
         (T, height, width, 3) float32 in the clip's pixel range.

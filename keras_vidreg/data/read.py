@@ -93,6 +93,7 @@ def read_clip(
     end: float | None = None,
     rng: np.random.Generator | int | None = None,
     augment: Callable[[np.ndarray, np.random.Generator], np.ndarray] | None = None,
+    max_pixels: int = MAX_PIXELS,
     memory: FrameCache | None = None,
 ) -> np.ndarray:
     """Reads one clip of a video file, ready for a model.
@@ -116,8 +117,9 @@ def read_clip(
         rng: NumPy generator or a seed.
         augment: Function of (video (T, H, W, 3) uint8, rng) applied once to the resized, not yet
             cropped video, such as an `Augment`. Defaults to `None`.
-        memory: A `FrameCache` to use and fill, which also says how large frames may be
-            (`FrameCache(max_pixels=...)`) and how fast folders of pictures are. Defaults to `None`.
+        max_pixels: Most pixels of a frame, see `decode`. Defaults to 2^25.
+        memory: A `FrameCache` to use and fill, with a `max_pixels` of its own, and the rate of
+            folders of pictures. Defaults to `None`.
 
     Returns:
         (T, H, W, 3) float32 in the clip's pixel range.
@@ -137,7 +139,7 @@ def read_clip(
             f"read_clip: view={view}; of views={views!r} there are 0 to {temporal * crops - 1}."
         )
     rng = np.random.default_rng(rng)
-    memory = memory or FrameCache()
+    memory = memory or FrameCache(max_pixels=max_pixels)
     place = {"rng": rng} if training else {"view": view // crops, "views": temporal}
     within = memory.timeline(path).between(start, end, path)
     indices = _indices(memory, path, clip, sampling, short, within, end, **place)
@@ -158,6 +160,7 @@ def read_views(
     short: Short = "loop",
     start: float | None = None,
     end: float | None = None,
+    max_pixels: int = MAX_PIXELS,
     memory: FrameCache | None = None,
 ) -> np.ndarray:
     """All views of a file at once, each frame decoded once: (V, T, H, W, 3) float32.
@@ -165,7 +168,7 @@ def read_views(
     The arguments are those of `read_clip`.
     """
     temporal, crops = parse_views(views)
-    memory = memory or FrameCache()
+    memory = memory or FrameCache(max_pixels=max_pixels)
     within = memory.timeline(path).between(start, end, path)
     indices = [
         _indices(memory, path, clip, sampling, short, within, end, view=view, views=temporal)
