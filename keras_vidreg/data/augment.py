@@ -65,8 +65,8 @@ class Augment:
     something from left to right".
 
     Args:
-        scale: `(least, most)` share of the frame's area that the crop covers before it is resized to
-            `size` (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6).
+        scale: `(least, most)` share of the frame's area that the crop covers before it is resized
+            to `size` (Szegedy et al., Going Deeper with Convolutions, CVPR 2015, section 6).
             Defaults to `None`, a crop of exactly `size` at a random place.
         ratio: `(least, most)` width by height of that crop, relative to `size`. Defaults to
             `(3 / 4, 4 / 3)`.
@@ -74,8 +74,8 @@ class Augment:
         brightness: b, pixels times a factor from 1 - b to 1 + b. Defaults to 0.
         contrast: c, distance from the clip's mean gray times 1 - c to 1 + c. Defaults to 0.
         saturation: s, distance from each pixel's gray times 1 - s to 1 + s. Defaults to 0.
-        size: `(height, width)` of the result. Defaults to `None`, that of the clip, filled in by the
-            reader.
+        size: `(height, width)` of the result. Defaults to `None`, that of the clip, filled in by
+            the reader.
 
     Call arguments:
         video: (T, H, W, 3) uint8.
