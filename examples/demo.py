@@ -34,7 +34,7 @@ def main(clips=HERE / "clips", picture=HERE.parent / "demo" / "embedding_paths.p
 
     # The same network, trained in the same way but for the smoothing loss.
     twin = kv.zoo.load(NAME, weights=HERE / "without_smoothing.weights.h5")
-    records = [kv.data.Record(str(file), 0, file.name) for file in files]
+    records = [kv.data.LabeledVideo(str(file), 0, file.name) for file in files]
     source = kv.data.VideoSource(records, labels=("clip",))
     paths = {
         "without smoothing": kv.evaluation.embeddings(twin, source),

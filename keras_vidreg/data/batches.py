@@ -268,8 +268,10 @@ class Batches(keras.utils.PyDataset):
 
     def _load(self, number, draws):
         """(video, label), with a weight if there are any, or None for a video that is broken."""
-        path, label, _ = self.source[number]
+        path, label, _, start, end = self.source[number]
         options = {"sampling": self.sampling, "short": self.short, "memory": self.memory}
+        if start is not None or end is not None:
+            options |= {"start": start, "end": end}
         try:
             if np.prod(parse_views(self.views)) > 1:
                 video = read_views(path, self.clip, self.views, **options)

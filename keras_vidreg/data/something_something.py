@@ -3,8 +3,10 @@
 import json
 import os
 import re
+from typing import Literal
 
-from keras_vidreg.data.source import Record, VideoSource
+from keras_vidreg.data.clip import Clip
+from keras_vidreg.data.source import LabeledVideo, VideoSource
 
 SPLITS = ("train", "validation", "test")
 VIDEOS = "20bn-something-something-v2"
@@ -16,7 +18,13 @@ HELP = (
 )
 
 
-def something_something_v2(root, split="train", *, clip=None, videos=None):
+def something_something_v2(
+    root: str | os.PathLike,
+    split: Literal["train", "validation", "test"] = "train",
+    *,
+    clip: Clip | None = None,
+    videos: str | os.PathLike | None = None,
+) -> VideoSource:
     """Something-Something-v2: 220,847 short videos of 174 things that hands do to objects.
 
     Labels are the templates without brackets, such as "Pushing something from left to right", in
@@ -24,26 +32,28 @@ def something_something_v2(root, split="train", *, clip=None, videos=None):
     is its own group for `VideoSource.split`.
 
     Args:
-        root: folder of the unpacked data: the videos `<id>.webm` in
+        root: Folder of the unpacked data: the videos `<id>.webm` in
             `20bn-something-something-v2` (or another sub-folder, or the root), and the tables
             `something-something-v2-labels.json`, `-train.json`, `-validation.json`, `-test.json`
             (or `labels.json` and so on) in the root or in `labels`.
         split: `"train"`, `"validation"` or `"test"`, which needs `test-answers.csv` beside the
             tables.
-        clip: the `Clip` that `.batches` reads by default; usually `model.clip`.
-        videos: folder of the videos; None: looked for below `root`.
+        clip: The `Clip` that `.batches` reads by default; usually `model.clip`.
+        videos: Folder of the videos. Defaults to the one found below `root`.
 
     Returns:
         `VideoSource`, in the order of the table.
 
     Raises:
-        ValueError: for an unknown split, and for files that are missing or not of this form; the
-            message says what is expected where.
+        ValueError: If the split is unknown, or files are missing or not of this form; the message
+            says what is expected where.
 
     Example:
 
-    >>> train = something_something_v2("ssv2", "train", clip=model.clip)
-    >>> model.fit(train.batches(16), epochs=10)
+    ```python
+    train = kv.data.something_something_v2("ssv2", "train", clip=model.clip)
+    model.fit(train.batches(16), epochs=10)
+    ```
 
     Reference: Goyal et al., "The 'Something Something' Video Database for Learning and Evaluating
     Visual Common Sense", ICCV 2017.
@@ -80,7 +90,7 @@ def something_something_v2(root, split="train", *, clip=None, videos=None):
             "download together."
         )
     records = [
-        Record(os.path.join(folder, f"{name}{extension}"), number[label], name)
+        LabeledVideo(os.path.join(folder, f"{name}{extension}"), number[label], name)
         for name, label in zip(ids, names, strict=True)
     ]
     return VideoSource(records, labels, clip, root)

@@ -1,61 +1,105 @@
-"""Random access to labelled videos."""
+"""Random access to labeled videos."""
 
 import hashlib
 import os
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from keras_vidreg.data.batches import Batches
+from keras_vidreg.data.clip import Clip
 from keras_vidreg.data.read import FrameCache
 
 
-class Record(NamedTuple):
-    """One video: its file, the number of its label, and the group it must not be parted from."""
+class LabeledVideo(NamedTuple):
+    """One video, or a part of one.
+
+    Args:
+        path: Its file.
+        label: The number of its label.
+        group: Word for what it must not be parted from by `VideoSource.split`.
+        start: Seconds at which the part begins. Defaults to `None`, the beginning.
+        end: Seconds at which it ends. Defaults to `None`, the end.
+    """
 
     path: str
     label: int
     group: str
+    start: float | None = None
+    end: float | None = None
 
 
 class VideoSource:
-    """Labelled videos: `len(source)`, `source[i] -> Record(path, label, group)`, `.batches(n)`.
+    """Labeled videos: `len(source)`, `source[i]` -> `LabeledVideo`, `.batches(n)`.
 
     Args:
-        records: `Record`s.
-        labels: names of the classes.
-        clip: the `Clip` that `batches` reads by default.
-        root: folder that `digest` takes paths relative to.
+        records: `LabeledVideo`s.
+        labels: Names of the classes, each once.
+        clip: The `Clip` that `batches` reads by default.
+        root: Folder that `digest` takes paths relative to.
+        memory: What is known of the files already, from another source of the same.
 
     Attributes:
         errors: {path: reason} of the files that were skipped so far.
 
+    Raises:
+        ValueError: If a label is none of the classes, or two classes have the same name.
+
     Example:
 
-    >>> source = folder("videos", clip=model.clip)
-    >>> train, validation = source.split(0.2)
-    >>> model.fit(train.batches(16), validation_data=validation.batches(16, training=False))
+    ```python
+    source = kv.data.folder("videos", clip=model.clip)
+    train, validation = source.split(0.2)
+    model.fit(train.batches(16), validation_data=validation.batches(16, training=False))
+    ```
     """
 
-    def __init__(self, records, labels, clip=None, root="", memory=None):
+    def __init__(
+        self,
+        records: Iterable[LabeledVideo],
+        labels: Sequence[str],
+        clip: Clip | None = None,
+        root: str | os.PathLike = "",
+        memory=None,
+    ):
         self.records = tuple(records)
         self.labels = tuple(labels)
+        if len(set(self.labels)) < len(self.labels):
+            twice = next(name for name in self.labels if self.labels.count(name) > 1)
+            raise ValueError(f"VideoSource: labels have {twice!r} more than once.")
+        for record in self.records:
+            if not 0 <= record.label < len(self.labels):
+                raise ValueError(
+                    f"VideoSource: label={record.label} of {record.path!r}; with "
+                    f"{len(self.labels)} labels give a number from 0 to {len(self.labels) - 1}."
+                )
         self.clip = clip
         self.root = os.fspath(root)
         self.errors = {}
         self.memory = memory or FrameCache(threads=1)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> LabeledVideo:
         return self.records[index]
 
     def __repr__(self):
         return f"VideoSource({len(self)} videos, {len(self.labels)} labels, root={self.root!r})"
 
-    def select(self, which):
-        """The videos with these numbers, in that order, or where a mask is True."""
+    def select(self, which: Sequence[int] | np.ndarray) -> "VideoSource":
+        """The videos with these numbers, in that order, or where a mask is True.
+
+        Args:
+            which: Numbers, or a truth value for each video.
+
+        Returns:
+            `VideoSource` that shares what is known of the files.
+
+        Raises:
+            ValueError: If a mask does not have one value for each video.
+        """
         which = np.asarray(which)
         if which.dtype == bool:
             if which.shape != (len(self),):
@@ -67,8 +111,19 @@ class VideoSource:
         records = [self.records[i] for i in which]
         return VideoSource(records, self.labels, self.clip, self.root, self.memory)
 
-    def subset(self, n, seed=0):
-        """`n` videos, as many of each label as its share; in the order of the source."""
+    def subset(self, n: int, seed: int = 0) -> "VideoSource":
+        """`n` videos, as many of each label as its share; in the order of the source.
+
+        Args:
+            n: Integer, how many.
+            seed: Integer from 0, of the choice. Defaults to 0.
+
+        Returns:
+            `VideoSource`.
+
+        Raises:
+            ValueError: If the source has fewer.
+        """
         if not 1 <= n <= len(self):
             raise ValueError(f"subset: n={n}; the source has {len(self)} videos.")
         rng = np.random.default_rng(seed)
@@ -83,9 +138,19 @@ class VideoSource:
         ]
         return self.select(np.sort(np.concatenate(chosen)))
 
-    def split(self, fraction, seed=0):
-        """(rest, part): `part` has about `fraction` of the videos of each label, and no group of
-        videos lies on both sides."""
+    def split(self, fraction: float, seed: int = 0) -> tuple["VideoSource", "VideoSource"]:
+        """Two parts; no group of videos lies on both sides.
+
+        Args:
+            fraction: Number between 0 and 1, the second part's share of the videos of each label.
+            seed: Integer from 0, of the choice. Defaults to 0.
+
+        Returns:
+            `(rest, part)`, two `VideoSource`s.
+
+        Raises:
+            ValueError: If `fraction` is no such number, or there is only one group.
+        """
         if not 0 < fraction < 1:
             raise ValueError(f"split: fraction={fraction}; give a number between 0 and 1.")
         groups = {}
@@ -108,16 +173,20 @@ class VideoSource:
         in_part[part] = True
         return self.select(~in_part), self.select(in_part)
 
-    def digest(self):
-        """SHA-256 over the sorted (relative path, label, file size): which data this is."""
-        lines = sorted(
-            f"{self._relative(record.path)}\t{self.labels[record.label]}\t"
-            f"{os.path.getsize(record.path)}\n"
-            for record in self.records
-        )
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+    def digest(self) -> str:
+        """SHA-256 over the sorted (relative path, label, file size, segment if it is one).
 
-    def class_weights(self):
+        Returns:
+            64 hexadecimal digits: which data this is.
+        """
+        lines = []
+        for path, label, _, *segment in self.records:
+            cells = [self._relative(path), self.labels[label], os.path.getsize(path)]
+            cells += segment if any(time is not None for time in segment) else []
+            lines.append("\t".join(map(str, cells)) + "\n")
+        return hashlib.sha256(os.fsencode("".join(sorted(lines)))).hexdigest()
+
+    def class_weights(self) -> dict[int, float]:
         """{label number: weight} that makes every class that occurs count the same in a loss.
 
         ```
@@ -126,13 +195,24 @@ class VideoSource:
 
         The mean over the videos is 1. Use them in `model.fit(..., class_weight=...)`, or in
         `batches(n, class_weights=...)` for a loop of your own.
+
+        Returns:
+            A weight for each label number that occurs.
         """
         classes, counts = np.unique([record.label for record in self.records], return_counts=True)
         weights = len(self) / (len(classes) * counts)
         return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
-    def batches(self, n, **options):
-        """`keras.utils.PyDataset` of (video (n, T, H, W, 3), label (n,)); see `Batches`."""
+    def batches(self, n: int, **options) -> Batches:
+        """`keras.utils.PyDataset` of (video (n, T, H, W, 3), label (n,)).
+
+        Args:
+            n: Integer, videos in a batch.
+            **options: Those of `Batches`.
+
+        Returns:
+            `Batches`.
+        """
         return Batches(self, n, **options)
 
     def _relative(self, path):

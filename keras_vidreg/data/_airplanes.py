@@ -8,15 +8,24 @@ change with the driver, whereas these are the same on every machine.
 import operator
 import os
 import pathlib
+from typing import Literal
 
 from keras_vidreg.data import _airplane_clips
 from keras_vidreg.data.clip import Clip
-from keras_vidreg.data.source import Record, VideoSource
+from keras_vidreg.data.source import LabeledVideo, VideoSource
 
 _CLIPS = {"train": 1000, "validation": 300, "test": 100}
 
 
-def airplanes(split, *, task="axis", clip=None, clips=None, seed=0, cache_dir=None):
+def airplanes(
+    split: Literal["train", "validation", "test"],
+    *,
+    task: Literal["axis", "motion"] = "axis",
+    clip: Clip | None = None,
+    clips: int | None = None,
+    seed: int = 0,
+    cache_dir: str | os.PathLike | None = None,
+) -> VideoSource:
     """Clips of an airplane that yaws, pitches or rolls, rendered once and then kept on disk.
 
     Each clip shows PyVista's airplane mesh for 16 frames of 64x64 grey pixels at 16 frames per
@@ -35,9 +44,9 @@ def airplanes(split, *, task="axis", clip=None, clips=None, seed=0, cache_dir=No
             whether slower or faster than 8 degrees per frame, for instance to train a backbone on
             the same clips with other labels. Defaults to "axis".
         clip: `Clip`, how to read the videos. Defaults to all 16 frames, at 64x64 pixels.
-        clips: int, number of clips. Defaults to 1000, 300 and 100 for the three splits.
-        seed: int, not negative. Another seed gives another data set.
-        cache_dir: folder for the videos. Defaults to `keras_vidreg/airplanes` below `KERAS_HOME`
+        clips: Integer, number of clips. Defaults to 1000, 300 and 100 for the three splits.
+        seed: Integer, not negative. Another seed gives another data set.
+        cache_dir: Folder for the videos. Defaults to `keras_vidreg/airplanes` below `KERAS_HOME`
             (`~/.keras` where that is not set). What is there already, and undamaged, is reused,
             also after an interruption.
 
@@ -46,8 +55,8 @@ def airplanes(split, *, task="axis", clip=None, clips=None, seed=0, cache_dir=No
         forward", "fast backward", "fast forward")`; each clip is a group of its own.
 
     Raises:
-        ValueError: an argument is not one of the above.
-        ImportError: clips have to be rendered and PyVista, which ships the mesh, is missing.
+        ValueError: If an argument is not one of the above.
+        ImportError: If clips have to be rendered and PyVista, which ships the mesh, is missing.
 
     Example:
 
@@ -80,7 +89,7 @@ def airplanes(split, *, task="axis", clip=None, clips=None, seed=0, cache_dir=No
     if clip is None:
         clip = Clip(frames=_airplane_clips.FRAMES, fps=None, size=_airplane_clips.SIZE, resize=None)
     records = [
-        Record(str(path), labels.index(name), path.stem)
+        LabeledVideo(str(path), labels.index(name), path.stem)
         for path, name in zip(paths, names, strict=True)
     ]
     return VideoSource(records, labels=labels, clip=clip, root=paths[0].parent)
