@@ -90,7 +90,7 @@ def test_views_are_averaged_as_probabilities(bright, videos):
     source = kv.data.folder(videos).select([0, 5])
     result = evaluation.evaluate(bright, source, views="2x2", verbose=False)
     expected = []
-    for path, label, _ in source:
+    for path, label, *_ in source:
         views = kv.data.read_views(path, bright.clip, "2x2")
         logits = bright.predict_on_batch(views).astype("float64")
         scores = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
