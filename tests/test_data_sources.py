@@ -1,6 +1,5 @@
 """Which videos have which label: folders and tables that are incomplete, odd or wrong."""
 
-import inspect
 import os
 import unicodedata
 import warnings
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from video_files import grey, write_video
 
-from keras_vidreg.data import Clip, LabeledVideo, VideoSource, csv, folder, read_clip
+from keras_vidreg.data import Clip, LabeledVideo, VideoSource, csv, folder
 
 CLIP = Clip(frames=4, fps=None, size=16)
 
@@ -107,9 +106,6 @@ def test_labels_out_of_range_are_named():
         VideoSource([], ["x", "y", "x"])
 
 
-@pytest.mark.skipif(
-    "start" not in inspect.signature(read_clip).parameters, reason="clips of segments are to come"
-)
 def test_two_segments_of_a_file_give_their_own_frames(tmp_path):
     write_video(tmp_path / "a.mkv", 30, rate=10)
     table = tmp_path / "t.csv"

@@ -203,14 +203,6 @@ def test_a_validation_folder_without_a_good_file_is_refused_at_once(source, tmp_
         )
 
 
-def test_label_numbers_out_of_range(source, tmp_path):
-    videos = [video._replace(label=video.label + 1) for video in source]
-    wrong = kv.data.source.VideoSource(videos, source.labels, root=source.root)
-    for sources in ((wrong, None), (source, wrong)):
-        with pytest.raises(ValueError, match="label numbers from 0 to 1. Received: 1 to 2"):
-            kv.training.train(recipe(), *sources, out=tmp_path / "run", **QUICK)
-
-
 @pytest.mark.parametrize(
     ("setting", "value"),
     [

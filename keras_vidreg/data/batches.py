@@ -270,8 +270,7 @@ class Batches(keras.utils.PyDataset):
         """(video, label), with a weight if there are any, or None for a video that is broken."""
         path, label, _, start, end = self.source[number]
         options = {"sampling": self.sampling, "short": self.short, "memory": self.memory}
-        if start is not None or end is not None:
-            options |= {"start": start, "end": end}
+        options |= {"start": start, "end": end}
         try:
             if np.prod(parse_views(self.views)) > 1:
                 video = read_views(path, self.clip, self.views, **options)

@@ -61,7 +61,7 @@ class VideoSource:
         labels: Sequence[str],
         clip: Clip | None = None,
         root: str | os.PathLike = "",
-        memory=None,
+        memory: FrameCache | None = None,
     ):
         self.records = tuple(records)
         self.labels = tuple(labels)

@@ -166,17 +166,11 @@ def _train(recipe, sources, out, resume, seed, on_error, verbose):
 
 def _check_labels(sources):
     labels = sources["train"].labels
-    for split, source in sources.items():
+    for source in sources.values():
         if source.labels != labels:
             raise ValueError(
                 "`validation_source` must have the labels of `train_source`, in the same order. "
                 f"Received: {source.labels} and {labels}"
-            )
-        numbers = [video.label for video in source]
-        if numbers and not 0 <= min(numbers) <= max(numbers) < len(labels):
-            raise ValueError(
-                f"The videos of `{split}_source` must have label numbers from 0 to "
-                f"{len(labels) - 1}. Received: {min(numbers)} to {max(numbers)}"
             )
 
 
