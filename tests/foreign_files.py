@@ -120,16 +120,23 @@ def checksum(data):
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def block(entries, compression=0):
+def block(entries):
     """A block of a sorted table, with keys stored in full, and its trailer."""
     body = b""
     for key, value in entries:
         body += varint(0) + varint(len(key)) + varint(len(value)) + key + value
-    body += struct.pack("<II", 0, 1) + bytes([compression])
+    body += struct.pack("<II", 0, 1) + bytes(1)
     return body + checksum(body)
 
 
-def write_bundle(prefix, values, compression=0, **changes):
+def table(content):
+    """A sorted table with one block of entries."""
+    index = block([(b"\xff", varint(0) + varint(len(content) - 5))])
+    footer = varint(0) * 2 + varint(len(content)) + varint(len(index) - 5)
+    return content + index + footer.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+
+
+def write_bundle(prefix, values, **changes):
     """A TensorFlow checkpoint of float32 arrays; `changes` replaces fields of the first one."""
     entries, data = [(b"", message((1, 1)))], bytearray()
     for number, (key, value) in enumerate(sorted(values.items())):
@@ -140,13 +147,7 @@ def write_bundle(prefix, values, compression=0, **changes):
         fields += varint(6 << 3 | 5) + checksum(value.tobytes())
         entries.append((key.encode(), fields))
         data += value.tobytes()
-    content = block(entries, compression)
-    index = block([(b"\xff", varint(0) + varint(len(content) - 5))])
-    footer = varint(0) * 2 + varint(len(content)) + varint(len(index) - 5)
-    magic = struct.pack("<Q", 0xDB4775248B80FB57)
-    prefix.with_name(f"{prefix.name}.index").write_bytes(
-        content + index + footer.ljust(40, b"\0") + magic
-    )
+    prefix.with_name(f"{prefix.name}.index").write_bytes(table(block(entries)))
     prefix.with_name(f"{prefix.name}.data-00000-of-00001").write_bytes(data)
 
 

@@ -6,9 +6,11 @@ import re
 import foreign_files as write
 import numpy as np
 import pytest
+from once import once
 
-from keras_vidreg.checkpoints.files import Checkpoint, read_state_dict
+from keras_vidreg.checkpoints.files import read_state_dict
 
+pytestmark = once
 W = np.arange(6, dtype="f4")
 
 
@@ -105,21 +107,3 @@ def test_cut_off_files(tmp_path):
             (tmp_path / name).write_bytes(whole[:size])
             with pytest.raises(ValueError, match=re.escape(str(tmp_path / name))):
                 read_state_dict(tmp_path / name)
-
-
-def test_files_with_wrong_bytes(tmp_path):
-    """Whatever is in a file, it is read or refused; nothing else happens."""
-    rng = np.random.default_rng(0)
-    refused = 0
-    for name in written(tmp_path):
-        whole = np.frombuffer((tmp_path / name).read_bytes(), "u1")
-        for _ in range(150):
-            changed = whole.copy()
-            places = rng.integers(len(whole), size=rng.integers(1, 4))
-            changed[places] = rng.integers(256, size=len(places))
-            (tmp_path / name).write_bytes(changed.tobytes())
-            try:
-                assert isinstance(read_state_dict(tmp_path / name), Checkpoint)
-            except ValueError:
-                refused += 1
-    assert refused > 300

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import pytest
 import recipe
+from once import once
 from test_convert import check_logits, published_file
 from test_port import build, layout_of
 
@@ -122,8 +123,8 @@ def test_every_name_of_caffe2_is_found_once(make, fast):
     [
         ("movinet_a0_stream", published_file),
         ("grw_a0s", published_file),
-        ("tf_movinet_a0_stream", tensorflow_archive),
-        ("resnet3d_rs_50", tensorflow_archive),
+        pytest.param("tf_movinet_a0_stream", tensorflow_archive, marks=once),
+        pytest.param("resnet3d_rs_50", tensorflow_archive, marks=once),
         ("slowonly_r50_ptv", torch_file),
         ("slowonly_r34_mmaction", torch_file),
         ("ip_csn_r50", torch_file),
@@ -158,6 +159,7 @@ def test_logits_through_a_file(tmp_path, entry, name, write_file):
     check_logits(model, facts, np.load(GOLDEN / f"{name}.npz"))
 
 
+@once
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     facts, state = golden("tf_movinet_a0_base")
     file = tensorflow_archive(tmp_path / "file", facts, state)

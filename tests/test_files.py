@@ -14,6 +14,7 @@ import foreign_files as write
 import numpy as np
 import pytest
 import recipe
+from once import once
 
 from keras_vidreg.checkpoints.files import (
     Checkpoint,
@@ -24,6 +25,7 @@ from keras_vidreg.checkpoints.files import (
 )
 from keras_vidreg.checkpoints.files.tensorflow_checkpoint import find_prefix
 
+pytestmark = once
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 
 

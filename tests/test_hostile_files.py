@@ -14,6 +14,7 @@ import zipfile
 import foreign_files as write
 import numpy as np
 import pytest
+from once import once
 
 from keras_vidreg.checkpoints.files import (
     UnsafeFileError,
@@ -22,6 +23,7 @@ from keras_vidreg.checkpoints.files import (
     unpickler,
 )
 
+pytestmark = once
 MEGABYTE = 2**20
 CODE = "import pathlib; pathlib.Path({!r}).touch()"
 

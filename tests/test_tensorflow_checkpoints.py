@@ -1,8 +1,10 @@
 """TensorFlow checkpoints: in an archive, and with other objects saved next to the model."""
 
+import importlib.util
 import io
 import json
 import pathlib
+import struct
 import tarfile
 from types import SimpleNamespace as Fields
 
@@ -10,11 +12,13 @@ import foreign_files as write
 import numpy as np
 import pytest
 import recipe
+from once import once
 
 from keras_vidreg.checkpoints.files import UnsafeFileError, read_state_dict
 from keras_vidreg.checkpoints.files.tar_checkpoint import unpacked_checkpoint
 from keras_vidreg.checkpoints.files.tensorflow_reader import model_paths
 
+pytestmark = once
 GOLDEN = pathlib.Path(__file__).parent / "golden"
 W = {"w": np.arange(6, dtype="f4").reshape(2, 3)}
 
@@ -175,3 +179,28 @@ def test_names_of_a_model_that_was_saved_with_its_backbone_and_optimizer(tmp_pat
     assert set(arrays) == set(keys.values())
     for name, value in state.items():
         assert arrays[keys[name]].tobytes() == value.tobytes(), name
+
+
+def test_what_ends_the_reader_of_tensorflow_does_not_end_us(tmp_path):
+    """An entry that ends far behind its block."""
+    pytest.importorskip("tensorflow")
+    body = write.varint(0) + write.varint(2**31) * 2 + struct.pack("<II", 0, 1) + b"\0"
+    (tmp_path / "ckpt.index").write_bytes(write.table(body + write.checksum(body)))
+    (tmp_path / "ckpt.data-00000-of-00001").write_bytes(bytes(24))
+    with pytest.raises(ValueError, match=r"the TensorFlow reader ended with code -\d+"):
+        read_state_dict(tmp_path)
+
+
+def test_shapes_are_not_believed(tmp_path):
+    pytest.importorskip("tensorflow")
+    axes = write.message((2, write.message((1, 2**40))))
+    write.write_bundle(tmp_path / "ckpt", W, shape=axes)
+    with pytest.raises(ValueError, match="larger than the data files"):
+        read_state_dict(tmp_path)
+
+
+def test_without_tensorflow(tmp_path, monkeypatch):
+    write.write_bundle(tmp_path / "ckpt", W)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=r'pip install "keras-vidreg\[tensorflow\]"'):
+        read_state_dict(tmp_path)

@@ -1,14 +1,20 @@
 """Copy the weights of another implementation into one of our models."""
 
+import itertools
+import operator
 import re
 
 import keras
 import numpy as np
 
+from keras_vidreg._text import printable, shown
 from keras_vidreg.checkpoints.layouts import LAYOUTS
 
+MAX_LINES = 50
+MAX_LINE = 300
 
-def port_weights(model, state_dict, layout):
+
+def port_weights(model: keras.Model, state_dict: dict[str, np.ndarray], layout: str) -> None:
     """Fill a model with the weights of another implementation of the same network.
 
     Every weight of the model must be found, every array must be used, and every shape must fit;
@@ -16,14 +22,14 @@ def port_weights(model, state_dict, layout):
     another epsilon to the variance than our layers do, the variance makes up for it.
 
     Args:
-        model: the Keras model to fill.
+        model: The Keras model to fill.
         state_dict: `{key: NumPy array}`.
-        layout: `"movinet_pytorch"`, `"grw_smoothing"`, `"model_garden"`, `"mmaction2"`,
-            `"pytorchvideo"` or `"slowfast"`.
+        layout: Name of the layout: `"movinet_pytorch"`, `"grw_smoothing"`, `"model_garden"`,
+            `"mmaction2"`, `"pytorchvideo"` or `"slowfast"`.
 
     Raises:
-        ValueError: for an unknown layout or one of other models, and listing what is missing, left
-            over, of another shape or not finite.
+        ValueError: If the layout is unknown or one of other models; if weights are missing, left
+            over, of another shape or not finite, which are listed.
 
     Example:
 
@@ -32,7 +38,7 @@ def port_weights(model, state_dict, layout):
     """
     if layout not in LAYOUTS:
         raise ValueError(
-            f"`layout` must be one of {', '.join(LAYOUTS)}. Received: layout={layout!r}"
+            f"`layout` must be one of {', '.join(LAYOUTS)}. Received: layout={shown(layout)}"
         )
     layout = LAYOUTS[layout]
     arrays = canonical_arrays(state_dict, layout, model)
@@ -58,7 +64,7 @@ def port_weights(model, state_dict, layout):
         raise ValueError(
             f"`state_dict` does not fit the model {model.name!r}; nothing was changed.\n"
             + "\n".join(
-                f"{title} ({len(lines)}):\n  " + "\n  ".join(lines)
+                f"{title} ({len(lines)}):\n  " + "\n  ".join(_first(lines))
                 for title, lines in report.items()
                 if lines
             )
@@ -75,7 +81,9 @@ def canonical_arrays(state_dict, layout, model):
             continue
         name = layout.canonical(key)
         if name in arrays:
-            raise ValueError(f"`state_dict` has two arrays for {name!r}, one of them is {key!r}")
+            raise ValueError(
+                f"`state_dict` has two arrays for {shown(name)}, one of them is {shown(key)}"
+            )
         arrays[name] = value
     return arrays
 
@@ -101,5 +109,11 @@ def _to_keras(value, path, layout):
 
 def _splits_into(theirs, ours):
     """Whether splitting axes of `theirs`, such as one into heads x size, gives `ours`."""
-    theirs, ours = np.cumprod((1, *theirs)), np.cumprod((1, *ours))
+    theirs, ours = (list(itertools.accumulate((1, *s), operator.mul)) for s in (theirs, ours))
     return theirs[-1] == ours[-1] and set(theirs) <= set(ours)
+
+
+def _first(lines):
+    """So many lines of a report as somebody reads, each of them short."""
+    more = [f"... and {len(lines) - MAX_LINES} more"] if len(lines) > MAX_LINES else []
+    return [printable(line[:MAX_LINE]) for line in lines[:MAX_LINES]] + more

@@ -8,6 +8,7 @@ from filelock import FileLock
 
 from keras_vidreg.checkpoints.files import read_state_dict
 from keras_vidreg.checkpoints.files.state import PREFER
+from keras_vidreg.checkpoints.layouts.grw_smoothing import network_sizes
 from keras_vidreg.checkpoints.port import port_weights
 from keras_vidreg.zoo._cards import published_card
 from keras_vidreg.zoo._fetch import by_hand, cache_folder, fetch, offline
@@ -138,26 +139,18 @@ def _content(published, file):
     found = read_state_dict(file, prefer=prefer)
     arguments, classes = dict(published.arguments), published.classes
     if published.builder == "grw_classifier":
-        sizes, classes = _grw_sizes(found.extras, file)
+        sizes, classes = _grw_sizes(found, file)
         arguments.update(sizes)
     labels = published.label_names if classes == published.classes else classes
     return arguments, labels, found.arrays
 
 
-def _grw_sizes(extras, file):
+def _grw_sizes(found, file):
     """What a snapshot of the GRW authors says of its network."""
     try:
-        sizes = extras["transformer_params"]
-        arguments = {
-            "window": int(extras["T"]),
-            "embed_dim": int(sizes.embed_dim),
-            "depth": int(sizes.depth),
-            "heads": int(sizes.num_heads),
-            "mlp_dim": int(sizes.mlp_dim),
-        }
-        return arguments, int(sizes.num_classes)
-    except (KeyError, AttributeError, TypeError, ValueError) as error:
+        return network_sizes(found.extras, found.arrays)
+    except ValueError as error:
         raise ValueError(
             f"{file} does not say what its network looks like (T and transformer_params): it is "
-            "not a snapshot of the GRW authors, version 10."
+            f"not a snapshot of the GRW authors, version 10 ({error})."
         ) from error

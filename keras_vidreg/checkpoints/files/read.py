@@ -124,6 +124,8 @@ def _read(path, prefix, prefer, limit):
         tree = read_pickle_stream(path, budget)
     check_tree(tree)
     entry, arrays = find_state(tree, prefer)
+    if sum(array.nbytes for array in arrays.values()) > COPIES * size + FREE:
+        raise UnsafeFileError("its arrays share memory, and are far larger than the file")
     picked = arrays if entry is None else (entry,)
     return Checkpoint(arrays, {k: v for k, v in tree.items() if k not in picked}, entry)
 

@@ -38,12 +38,13 @@ def _channel_separated(model):
 def slow_features_first(state_dict, model):
     """Its SlowFast classifies the fast pathway's features with the slow ones behind them."""
     fast = [
-        np.shape(value)[0]
+        len(value)
         for key, value in state_dict.items()
         if re.fullmatch(r"backbone\.fast_path\.layer4\.0\.downsample\.conv\.weight", key)
+        and np.ndim(value)
     ]
     key = f"{HEAD}.weight"
-    if not fast or key not in state_dict:
+    if not fast or np.ndim(state_dict.get(key, 0)) < 2:
         return state_dict
     return {**state_dict, key: np.roll(np.asarray(state_dict[key]), -fast[0], axis=1)}
 
