@@ -38,9 +38,7 @@ def save(name, folder):
                 0.5 + rng.random(shape) if len(shape) < 2 else rng.normal(0, scale, shape)
             )
 
-    model = build_with_weights(
-        lambda: kv.zoo.build(builder, arguments, labels=600, clip=clip), fill
-    )
+    model = build_with_weights(kv.models.Description(builder, arguments, 600, clip).build, fill)
     kv.zoo.save(model, folder)
 
 

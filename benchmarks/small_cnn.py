@@ -3,7 +3,7 @@
 import keras
 
 import keras_vidreg as kv
-from keras_vidreg.zoo.build import BUILDERS
+from keras_vidreg.models import BUILDERS
 
 CHANNELS = (16, 32, 64, 128)
 

@@ -24,7 +24,9 @@ def main():
         arguments = {**weights.arguments, **head}
         key = json.dumps([weights.builder, arguments, weights.classes, weights.clip.shape])
         if key not in known:
-            size = sizes(weights.builder, arguments, labels=weights.classes, clip=weights.clip)
+            size = sizes(
+                kv.models.Description(weights.builder, arguments, weights.classes, weights.clip)
+            )
             known[key] = [size.parameters, size.flops]
             keras.utils.clear_session()
         found[name] = known[key]

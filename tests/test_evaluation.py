@@ -179,8 +179,7 @@ def test_path_smoothness():
 
 
 def test_embeddings_of_a_source(videos):
-    builder, arguments = tiny.recipe().model()
-    model = kv.zoo.build(builder, arguments, labels=["dark", "light"], clip=tiny.CLIP)
+    model = tiny.recipe().description(["dark", "light"]).build()
     source = kv.data.folder(videos).subset(3)
     z = evaluation.embeddings(model, source, batch_size=2)
     assert z.shape == (3, 6, 8)

@@ -142,7 +142,7 @@ def test_another_way_of_making_variables(tmp_path, monkeypatch):
 
 
 def test_sizes_leave_no_variables_to_be_drawn(nothing_drawn):
-    found = sizes("slowonly", {"depth": 18, "width": 4}, labels=LABELS, clip=CLIP)
+    found = sizes(kv.models.Description("slowonly", {"depth": 18, "width": 4}, LABELS, CLIP))
     assert 0 < found.parameters < sum(map(np.prod, found.shapes))  # not the moving statistics
     with keras.StatelessScope():  # gives values to whatever has none
         pass

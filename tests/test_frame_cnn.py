@@ -71,9 +71,12 @@ def test_features_are_those_of_the_image_network(variant, tmp_path):
 def shifted(numpy_initializer):
     """Small networks with a shift, both ways and causal, of the same weights."""
     models = [
-        kv.zoo.build(
-            "frame_cnn", {"temporal_shift": True, "causal": causal}, labels=["a", "b"], clip=None
-        )
+        kv.models.Description(
+            "frame_cnn",
+            {"temporal_shift": True, "causal": causal},
+            ["a", "b"],
+            kv.data.Clip(8, 5, 64),
+        ).build()
         for causal in (False, True)
     ]
     models[1].set_weights(models[0].get_weights())

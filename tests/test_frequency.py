@@ -296,7 +296,7 @@ def save_run(folder):
     """A folder that the command line takes as a model, with random weights."""
     folder.mkdir()
     labels = ("dark", "light")
-    model = kv.zoo.build("tiny", {}, labels=labels, clip=tiny.CLIP)
+    model = kv.models.Description("tiny", {}, labels, tiny.CLIP).build()
     kv.zoo.Preset(
         name="tiny",
         builder="tiny",

@@ -276,7 +276,7 @@ def test_plain_values_of_a_recipe():
         "drop_rate": 0.2, "regularizer": {"layer": "RandomMeanScaling", "stddev": 0.25},
     }  # fmt: skip
     clip = kv.data.Clip(frames=4, fps=5, size=32)
-    model = lazily_built(lambda: kv.zoo.build("slowonly", arguments, labels=2, clip=clip))
+    model = lazily_built(kv.models.Description("slowonly", arguments, 2, clip).build)
     assert model.get_layer("res4_block0_norm1_regularizer").stddev == 0.25
     assert model.get_layer("res5_block1_drop").rate == 0.2
     assert model.clip.frames == 4
@@ -299,9 +299,9 @@ def test_plain_values_of_a_recipe():
         (lambda: kv.models.slowfast(50, beta=0.001), "beta.*0.001"),
         (lambda: kv.models.resnet3d_rs(51), "depth.*350.*51"),
         (
-            lambda: kv.zoo.build(
-                "slowonly", {"regularizer": {"layer": "RMS"}}, labels=2, clip=None
-            ),
+            kv.models.Description(
+                "slowonly", {"regularizer": {"layer": "RMS"}}, 2, kv.data.Clip(8, 5, 64)
+            ).build,
             "regularizer.*RandomMeanScaling.*RMS",
         ),
     ],

@@ -21,7 +21,7 @@ FILES = ["card.md", "model.weights.h5", "preset.json"]
 
 def grw(**changes):
     arguments = {"backbone": {"builder": "tiny", "width": 4}, **HEAD, **changes}
-    return kv.zoo.build("grw_classifier", arguments, labels=["no", "yes"], clip=tiny.CLIP)
+    return kv.models.Description("grw_classifier", arguments, ["no", "yes"], tiny.CLIP).build()
 
 
 def shaken(model):
@@ -109,13 +109,13 @@ def test_what_cannot_be_built_again(tmp_path):
     changed = kv.training.add_regularizer(grw(), kv.layers.RandomMeanScaling)
     by_hand = tiny.tiny(2, tiny.CLIP)
     for model in (plain, changed, by_hand):
-        with pytest.raises(ValueError, match="not known how.*kv.zoo.build"):
+        with pytest.raises(ValueError, match="saved as plain values.*kv.models"):
             kv.zoo.save(model, tmp_path / "mine")
     on_it = kv.models.grw_classifier(by_hand, labels=2, **HEAD)
     with pytest.raises(ValueError, match="`backbone` of grw_classifier was a model that does not"):
         kv.zoo.save(on_it, tmp_path / "mine")
     other = grw()
-    other._record = grw(embed_dim=16)._record
+    other.described_by(grw(embed_dim=16).description)
     with pytest.raises(ValueError, match="other shapes"):
         kv.zoo.save(other, tmp_path / "mine")
     damaged = grw()

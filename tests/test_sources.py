@@ -59,7 +59,7 @@ def check_what_it_builds(found):
     assert found.layout in LAYOUTS and found.container in ("torch", "caffe2", "tensorflow")
     assert (found.container == "tensorflow") == (found.layout == "model_garden")
     Preset(
-        found.name, found.builder, found.arguments, found.label_names, found.clip,
+        found.builder, found.arguments, found.label_names, found.clip, name=found.name,
         data=found.data, license=found.license or "", accuracy=found.accuracy,
     )  # fmt: skip
     assert json.loads(json.dumps(found.arguments)) == found.arguments

@@ -315,8 +315,9 @@ def test_recipes_build(name):
     recipe = kv.training.RECIPES[name]
     assert recipe.name == name
     small = dataclasses.replace(recipe.clip, size=32, resize=32)
-    builder, arguments = json.loads(json.dumps(recipe.model()))
-    model = kv.zoo.build(builder, arguments, labels=["a", "b"], clip=small)
+    stored = json.loads(json.dumps(recipe.description(["a", "b"]).to_dict()))
+    assert kv.models.Description.from_dict(stored) == recipe.description(["a", "b"])
+    model = dataclasses.replace(recipe.description(["a", "b"]), clip=small).build()
     if recipe.grw:
         assert recipe.clip.frames % recipe.grw.window == 0, "every frame is smoothed"
         at = f"{recipe.grw.smooth_at}_" if recipe.grw.smooth_at else ""

@@ -96,7 +96,9 @@ def test_the_table_of_sizes_is_that_of_the_sources():
 def test_sizes_are_those_of_the_builders(name):
     published = kv.zoo.PUBLISHED[name]
     found = sizes(
-        published.builder, published.arguments, labels=published.classes, clip=published.clip
+        kv.models.Description(
+            published.builder, published.arguments, published.classes, published.clip
+        )
     )
     assert (found.parameters, found.flops) == published_sizes()[name]
 

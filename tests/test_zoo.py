@@ -25,16 +25,10 @@ def entry(tmp_path, monkeypatch):
     folder = tmp_path / "tiny_grw"
     folder.mkdir()
     arguments = {"backbone": {"builder": "tiny", "width": 4}, **HEAD}
-    model = kv.zoo.build("grw_classifier", arguments, labels=["no", "yes"], clip=tiny.CLIP)
+    model = kv.models.Description("grw_classifier", arguments, ["no", "yes"], tiny.CLIP).build()
     digest = kv.zoo.save_weights_half(model, folder / "model.weights.h5")
     kv.zoo.Preset(
-        "tiny_grw",
-        "grw_classifier",
-        arguments,
-        ("no", "yes"),
-        tiny.CLIP,
-        "model.weights.h5",
-        digest,
+        **vars(model.description), name="tiny_grw", weights="model.weights.h5", sha256=digest
     ).write(folder / "preset.json")
     (folder / "card.md").write_text("# tiny_grw\n")
     return folder
@@ -85,7 +79,7 @@ def test_unknown_names_list_the_close_ones(entry, tmp_path):
     with pytest.raises(ValueError, match="no preset.json"):
         kv.zoo.load(tmp_path / "empty")
     with pytest.raises(ValueError, match="no builder 'movienet'"):
-        kv.zoo.build("movienet", {}, labels=2, clip=tiny.CLIP)
+        kv.models.Description("movienet", {}, 2, tiny.CLIP).build()
 
 
 def test_weights_of_another_file(entry, tmp_path):
@@ -147,7 +141,7 @@ def test_preset_round_trip_and_errors(entry):
     good = preset.to_dict()
     for change, message in (
         ({"labels": "yes"}, "labels"),
-        ({"labels": ["a", "a"]}, "twice"),
+        ({"labels": ["a", "a"]}, "different names"),
         ({"arguments": []}, "arguments"),
         ({"weights": "../x.h5"}, "file name"),
         ({"speed": 1}, r"unknown fields \['speed'\]"),

@@ -2,6 +2,7 @@
 
 from keras_vidreg.models.classifier import VideoClassifier
 from keras_vidreg.models.csn import csn
+from keras_vidreg.models.description import BUILDERS, Description
 from keras_vidreg.models.flops import flops
 from keras_vidreg.models.frame_cnn import frame_cnn
 from keras_vidreg.models.grw_classifier import grw_classifier
@@ -13,6 +14,8 @@ from keras_vidreg.models.slowfast import slowfast
 from keras_vidreg.models.slowonly import slowonly
 
 __all__ = [
+    "BUILDERS",
+    "Description",
     "VideoClassifier",
     "csn",
     "flops",

@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_vidreg.data import Clip, prepare, read_clip
 from keras_vidreg.data.batches import Batches
+from keras_vidreg.models.description import Description, label_names
 from keras_vidreg.models.few_steps import warn_of_few_steps
 from keras_vidreg.models.parts import layers_of
-from keras_vidreg.models.record import Record
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
@@ -38,18 +38,45 @@ class VideoClassifier(keras.Model):
     [('yes', 0.5)]
     """
 
-    def __init__(self, inputs, outputs, *, labels, clip, features, embeddings=None, name=None):
+    def __init__(
+        self, inputs, outputs, name=None, *, labels=None, clip=None, features=None, embeddings=None
+    ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
+        self._description = self._origin = None
+        self._undescribed = "it is not known how it was built"
+        if labels is None:
+            self._clone_of(getattr(outputs, "classifier", None))
+            return
         self._labels = label_names(labels)
         self._clip = clip
         self._features = features
         self._embeddings = embeddings or features
-        self._record = None  # builders fill it in
         if len(self._labels) != outputs.shape[-1]:
             raise ValueError(
                 f"`labels` must name every output. Received {len(self._labels)} labels for "
                 f"{outputs.shape[-1]} outputs"
             )
+
+    def _clone_of(self, model):
+        """`keras.models.clone_model` gives a constructor tensors and a name, and no more."""
+        if model is None:
+            raise ValueError("`labels`, `clip` and `features` are needed")
+        for name in ("_labels", "_clip", "_features", "_embeddings", "_origin", "_undescribed"):
+            setattr(self, name, getattr(model, name))
+        layers, theirs = (  # all but the input, which gets another name
+            [x.get_config() for x in m.layers if not isinstance(x, keras.layers.InputLayer)]
+            for m in (self, model)
+        )
+        if layers == theirs:
+            self._description = model.description
+        else:
+            self._undescribed = "its layers are other than those that it was copied from"
+
+    def _run_through_graph(self, *args, **kwargs):
+        outputs = super()._run_through_graph(*args, **kwargs)
+        if isinstance(outputs, keras.KerasTensor):
+            outputs.classifier = self
+        return outputs
 
     @property
     def labels(self):
@@ -193,41 +220,85 @@ class VideoClassifier(keras.Model):
             )
         return prepare(video, self.clip) if video.dtype == np.uint8 else video.astype("float32")
 
+    @property
+    def description(self):
+        """The `Description` that builds such a model; None if layers were put in or replaced."""
+        return self._description
+
+    @property
+    def origin(self):
+        """Name of the zoo entry, folder or address whose weights the model was given, or None."""
+        return self._origin
+
+    def described_by(self, what, origin=None):
+        """Say how the model was built: a `Description`, or in words why there is none."""
+        known = isinstance(what, Description)
+        self._description, self._undescribed = (what, None) if known else (None, what)
+        self._origin = origin
+
+    @property
+    def undescribed(self):
+        """Why there is no description, in words; None if there is one."""
+        return self._undescribed
+
+    @classmethod
+    def from_preset(cls, name, **options):
+        """The same as `kv.zoo.load`: a zoo entry, a folder, or `"hf://user/repo"`."""
+        from keras_vidreg import zoo
+
+        return zoo.load(name, **options)
+
+    def save_to_preset(self, folder, **facts):
+        """The same as `kv.zoo.save`."""
+        from keras_vidreg import zoo
+
+        return zoo.save(self, folder, **facts)
+
     def get_config(self):
-        network = keras.Model(self.inputs[0], self.outputs[0], name=self.name)
+        config = {"origin": self._origin}
+        if self._description is not None:
+            config["description"] = self._description.to_dict()
+        if self._description is None or any(layer.quantization_mode for layer in self.layers):
+            network = keras.Model(self.inputs[0], self.outputs[0], name=self.name)
+            return {
+                **config,
+                "network": network.get_config(),
+                "labels": list(self.labels),
+                "clip": dataclasses.asdict(self.clip),
+                "features": self._features,
+                "embeddings": self._embeddings,
+            }
+        frozen = [layer.name for layer in self.layers if not layer.trainable]
         return {
-            "network": network.get_config(),
-            "labels": list(self.labels),
-            "clip": dataclasses.asdict(self.clip),
-            "features": self._features,
-            "embeddings": self._embeddings,
-            "record": self._record and dataclasses.asdict(self._record),
+            **config,
+            "frozen": frozen,
+            "policy": keras.dtype_policies.serialize(self.dtype_policy),
         }
 
     @classmethod
     def from_config(cls, config, custom_objects=None):
-        network = keras.Model.from_config(config["network"], custom_objects=custom_objects)
-        model = cls(
-            network.inputs[0],
-            network.outputs[0],
-            labels=config["labels"],
-            clip=Clip.from_dict(config["clip"]),
-            features=config["features"],
-            embeddings=config["embeddings"],
-            name=network.name,
-        )
-        if config.get("record"):
-            model._record = Record(**config["record"])
+        description = config.get("description")
+        description = description and Description.from_dict(description)
+        if "network" in config:
+            network = keras.Model.from_config(config["network"], custom_objects=custom_objects)
+            model = cls(
+                network.inputs[0],
+                network.outputs[0],
+                labels=config["labels"],
+                clip=Clip.from_dict(config["clip"]),
+                features=config["features"],
+                embeddings=config["embeddings"],
+                name=network.name,
+            )
+        else:
+            policy = keras.config.dtype_policy()
+            keras.config.set_dtype_policy(keras.dtype_policies.deserialize(config["policy"]))
+            try:
+                model = description.build()
+            finally:
+                keras.config.set_dtype_policy(policy)
+            for name in config["frozen"]:
+                model.get_layer(name).trainable = False
+        if description is not None:
+            model.described_by(description, config["origin"])
         return model
-
-
-def label_names(labels):
-    """`labels` as a tuple of names: a number n gives "0" to "n-1"."""
-    if isinstance(labels, int):
-        labels = range(labels)
-    elif isinstance(labels, str):
-        raise ValueError(f"`labels` must be a number or several names. Received: {labels!r}")
-    names = tuple(str(label) for label in labels)
-    if not names or len(set(names)) < len(names):
-        raise ValueError(f"`labels` must be one or more different names. Received: {names}")
-    return names

@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_vidreg.models.classifier import VideoClassifier, label_names
-from keras_vidreg.models.record import recorded
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 from keras_vidreg.models.resnet3d import (
     NORM_MOMENTUM,
     STAGES,
@@ -17,7 +17,7 @@ from keras_vidreg.models.resnet3d import (
 CLIP = kinetics_clip(32, 15)  # every other frame of 30 in a second
 
 
-@recorded
+@described
 def csn(
     depth=50,
     *,

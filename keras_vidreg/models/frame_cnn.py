@@ -8,9 +8,9 @@ from keras import ops
 
 from keras_vidreg.data import Clip
 from keras_vidreg.layers import DepthwiseConv3D, PerFrame, TemporalShift
-from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 from keras_vidreg.models.movinet import multiple_of_8
-from keras_vidreg.models.record import recorded
 
 STEM = 16  # channels
 RE, HS = "relu", "hard_swish"
@@ -74,7 +74,7 @@ ARCHITECTURES = {
 }
 
 
-@recorded
+@described
 def frame_cnn(
     variant="mobilenet_v3_small",
     *,

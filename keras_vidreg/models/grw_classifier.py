@@ -5,14 +5,14 @@ import functools
 import keras
 
 from keras_vidreg.layers import GRWSmoothing, PerFrame, StochasticDepth, TemporalPosition
-from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 from keras_vidreg.models.insert import insert_behind
-from keras_vidreg.models.record import recorded
 
 NORM_EPSILON = 1e-5
 
 
-@recorded
+@described
 def grw_classifier(
     backbone,
     *,

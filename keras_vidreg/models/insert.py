@@ -177,7 +177,7 @@ def _same_class(model, graph):
     if kind is type(graph):
         return graph
     if kind.__init__ is VideoClassifier.__init__:
-        return kind(
+        changed = kind(
             graph.inputs[0],
             graph.outputs[0],
             labels=model.labels,
@@ -186,6 +186,8 @@ def _same_class(model, graph):
             embeddings=model._embeddings,
             name=model.name,
         )
+        changed.described_by("layers were put into it", model.origin)
+        return changed
     if kind.__init__ is type(graph).__init__:
         return kind(graph.input, graph.output, name=model.name)
     return graph

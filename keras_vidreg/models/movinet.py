@@ -14,8 +14,8 @@ from keras_vidreg.layers import (
     StochasticDepth,
 )
 from keras_vidreg.layers.squeeze_excite3d import linear_gate
-from keras_vidreg.models.classifier import VideoClassifier, label_names
-from keras_vidreg.models.record import recorded
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 
 HIDDEN_UNITS = 2048
 NORM_EPSILON = 1e-3
@@ -157,7 +157,7 @@ ARCHITECTURES = {
 STRIDES = (2, 2, 2, 1, 2)
 
 
-@recorded
+@described
 def movinet(
     variant="a0",
     *,

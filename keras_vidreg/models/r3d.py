@@ -3,8 +3,8 @@
 import keras
 
 from keras_vidreg.data import Clip
-from keras_vidreg.models.classifier import VideoClassifier, label_names
-from keras_vidreg.models.record import recorded
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 from keras_vidreg.models.resnet3d import (
     NORM_MOMENTUM,
     STAGES,
@@ -24,7 +24,7 @@ CLIP = Clip(
 )
 
 
-@recorded
+@described
 def r3d(
     depth=18,
     *,

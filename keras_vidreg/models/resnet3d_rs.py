@@ -6,8 +6,8 @@ import keras
 
 from keras_vidreg.data import Clip
 from keras_vidreg.layers import SelfGating, SqueezeExcite3D, StochasticDepth
-from keras_vidreg.models.classifier import VideoClassifier, label_names
-from keras_vidreg.models.record import recorded
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 from keras_vidreg.models.resnet3d import (
     NORM_MOMENTUM,
     STAGES,
@@ -39,7 +39,7 @@ CLIP = Clip(frames=32, fps=15, size=224, resize=256)
 LONG_CLIP = dataclasses.replace(CLIP, frames=48)  # the scaling rule: the deepest see more frames
 
 
-@recorded
+@described
 def resnet3d_rs(
     depth=50,
     *,

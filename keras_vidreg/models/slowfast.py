@@ -3,9 +3,9 @@
 import keras
 
 from keras_vidreg.layers import SubsampleFrames, TemporalAveragePooling
-from keras_vidreg.models.classifier import VideoClassifier, label_names
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 from keras_vidreg.models.insert import own_seeds
-from keras_vidreg.models.record import recorded
 from keras_vidreg.models.resnet3d import (
     NORM_MOMENTUM,
     STAGES,
@@ -22,7 +22,7 @@ LATERAL_CHANNELS = 2  # of a lateral connection, for one of the fast pathway
 CLIP = kinetics_clip(32, 15)  # every other frame of 30 in a second
 
 
-@recorded
+@described
 def slowfast(
     depth=50,
     *,

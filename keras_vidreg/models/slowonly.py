@@ -2,8 +2,8 @@
 
 import keras
 
-from keras_vidreg.models.classifier import VideoClassifier, label_names
-from keras_vidreg.models.record import recorded
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import described, label_names
 from keras_vidreg.models.resnet3d import (
     NORM_MOMENTUM,
     STAGES,
@@ -21,7 +21,7 @@ STEMS = {
 CLIP = kinetics_clip(8, 30 / 8)  # every eighth frame of 30 in a second
 
 
-@recorded
+@described
 def slowonly(
     depth=50,
     *,

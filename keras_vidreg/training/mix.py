@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vidreg import layers
+from keras_vidreg.models.description import layer_factory
 
 LAYERS = ("VideoCutMix", "VideoMixUp")
 
@@ -52,16 +52,8 @@ def mixing_layer(mix, num_classes, seed):
     Raises:
         ValueError: if it is no dict with the name of such a layer, or an argument is unknown.
     """
-    settings = dict(mix) if isinstance(mix, dict) else {}
-    name = settings.pop("layer", None)
-    if name not in LAYERS:
-        raise ValueError(
-            f'`mix` must be None or {{"layer": name, **arguments}}, with a name of {LAYERS}. '
-            f"Received: mix={mix!r}"
-        )
+    make = layer_factory("mix", mix if isinstance(mix, dict) else {"layer": None}, LAYERS)
     try:
-        return getattr(layers, name)(
-            num_classes=num_classes, seed=seed, dtype="float32", **settings
-        )
+        return make(num_classes=num_classes, seed=seed, dtype="float32")
     except TypeError as error:
         raise ValueError(f"`mix`: {error}. Received: mix={mix!r}") from error

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 from keras_vidreg.data import Augment, Clip
+from keras_vidreg.models.description import Description
 from keras_vidreg.training.learning_rate_groups import LearningRateGroups
 from keras_vidreg.training.mix import mixing_layer
 
@@ -132,16 +133,17 @@ class Recipe:
         if self.mix is not None:
             mixing_layer(self.mix, num_classes=2, seed=0)  # is it one?
 
-    def model(self):
-        """Builder and arguments of the model, as `kv.zoo.build` takes them."""
+    def description(self, labels):
+        """The `kv.models.Description` of the model, for classes of these names."""
         if self.head is None:
             arguments = dict(self.backbone)
-            return arguments.pop("builder"), arguments
-        return "grw_classifier", {
+            return Description(arguments.pop("builder"), arguments, labels, self.clip)
+        arguments = {
             "backbone": dict(self.backbone),
             **dataclasses.asdict(self.head),
             **dataclasses.asdict(self.grw),
         }
+        return Description("grw_classifier", arguments, labels, self.clip)
 
     def augmentation(self):
         """The augmentation, as `VideoSource.batches` takes it."""

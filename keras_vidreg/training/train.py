@@ -20,7 +20,6 @@ from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochSeed
 from keras_vidreg.training.mix import Mixed
 from keras_vidreg.zoo._load import load
 from keras_vidreg.zoo._preset import Preset, sha256
-from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.weights import save_weights
 
 
@@ -107,8 +106,7 @@ def _train(recipe, sources, out, resume, seed, on_error, verbose):
         sources[split].errors |= errors
 
     keras.utils.set_random_seed(seed)
-    builder, arguments = recipe.model()
-    model = build(builder, arguments, labels=train_source.labels, clip=recipe.clip)
+    model = recipe.description(train_source.labels).build()
     if recipe.init and not history:
         _start_from(model, recipe.init)
     options = {"clip": recipe.clip, "on_error": on_error, "short": recipe.short}
@@ -286,13 +284,9 @@ def _versions(packages):
 def _finish(out, model, recipe, log):
     """Write weights, preset and, last of all, the log: its presence means a complete run."""
     digest = save_weights(model, out / "model.weights.h5")
-    builder, arguments = recipe.model()
     Preset(
         name=recipe.name,
-        builder=builder,
-        arguments=arguments,
-        labels=tuple(log["labels"]),
-        clip=recipe.clip,
+        **vars(recipe.description(log["labels"])),
         weights="model.weights.h5",
         sha256=digest,
         accuracy=log["accuracy"],

@@ -1,6 +1,7 @@
 """Models by name: presets, weights, cards."""
 
 from keras_vidreg.checkpoints.port import port_weights
+from keras_vidreg.models.description import BUILDERS
 from keras_vidreg.zoo._convert import convert
 from keras_vidreg.zoo._entry import (
     Entry,
@@ -20,7 +21,6 @@ from keras_vidreg.zoo._preset import Preset
 from keras_vidreg.zoo._push import push
 from keras_vidreg.zoo._verify import Verification, verify
 from keras_vidreg.zoo._write import save, write_entry
-from keras_vidreg.zoo.build import BUILDERS, build
 from keras_vidreg.zoo.published import PUBLISHED, PublishedWeights
 from keras_vidreg.zoo.weights import save_weights, save_weights_half
 
@@ -33,7 +33,6 @@ __all__ = [
     "Preset",
     "PublishedWeights",
     "Verification",
-    "build",
     "card",
     "convert",
     "folder",

@@ -1,6 +1,5 @@
 """Published weights: fetched, checked and converted once, then kept as an entry of one's own."""
 
-import functools
 import json
 from pathlib import Path
 
@@ -10,12 +9,12 @@ from keras_vidreg.checkpoints.files import read_state_dict
 from keras_vidreg.checkpoints.files.state import PREFER
 from keras_vidreg.checkpoints.layouts.grw_smoothing import network_sizes
 from keras_vidreg.checkpoints.port import port_weights
+from keras_vidreg.models.description import Description
 from keras_vidreg.zoo._cards import published_card
 from keras_vidreg.zoo._fetch import by_hand, cache_folder, fetch, offline
 from keras_vidreg.zoo._http import FetchError
 from keras_vidreg.zoo._hub import hub_endpoint, hub_file
 from keras_vidreg.zoo._preset import sha256
-from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.fill import build_with_weights
 from keras_vidreg.zoo.published import PUBLISHED
 
@@ -88,9 +87,7 @@ def convert(file: str | Path, name: str, out: str | Path, layout: str | None = N
     published = PUBLISHED[name]
     layout = layout or published.layout
     arguments, labels, arrays = _content(published, file)
-    make = functools.partial(
-        build, published.builder, arguments, labels=labels, clip=published.clip
-    )
+    make = Description(published.builder, arguments, labels, published.clip).build
     try:
         model = build_with_weights(make, lambda model: port_weights(model, arrays, layout))
     except ValueError as error:

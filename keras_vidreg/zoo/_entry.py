@@ -172,9 +172,8 @@ class PublishedEntry(Entry):
         stated = self._published
         if self.here or stated.builder == "grw_classifier":  # sizes of the head stand in the file
             return super().preset()
-        return Preset(
-            stated.name, stated.builder, stated.arguments, stated.label_names, stated.clip
-        )
+        what = stated.builder, stated.arguments, stated.label_names, stated.clip
+        return Preset(*what, name=stated.name)
 
     def card(self):
         return published_card(self._published)

@@ -1,13 +1,11 @@
 """From a name to a model that is ready to predict or to fine-tune."""
 
-import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_vidreg.models import VideoClassifier
+from keras_vidreg.models import Description, VideoClassifier
 from keras_vidreg.zoo._entry import resolve
-from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.fill import build_from_file
 
 
@@ -51,13 +49,9 @@ def load(
         wanted = preset.labels if labels is None else labels
 
         def make(names):
+            arguments = {**preset.arguments, **overrides}
             try:
-                return build(
-                    preset.builder,
-                    {**preset.arguments, **overrides},
-                    labels=names,
-                    clip=preset.clip,
-                )
+                return Description(preset.builder, arguments, names, preset.clip).build()
             except Exception as error:  # whatever the arguments of a stranger's preset.json lead to
                 raise ValueError(
                     f"{entry.name} cannot be built as its preset says: {error}"
@@ -67,5 +61,5 @@ def load(
             return make(wanted)
         model = build_from_file(make, path, wanted, preset.labels)
     if not str(weights).endswith(".weights.h5"):
-        model._record = dataclasses.replace(model._record, origin=entry.origin)
+        model.described_by(model.description, entry.origin)
     return model

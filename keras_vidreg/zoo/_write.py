@@ -9,13 +9,12 @@ from keras_vidreg.models import VideoClassifier
 from keras_vidreg.zoo._cards import saved_card
 from keras_vidreg.zoo._preset import CARD, PRESET, WEIGHTS, Preset
 from keras_vidreg.zoo._verify import logits_of
-from keras_vidreg.zoo.build import build
 from keras_vidreg.zoo.fill import build_from_file
 from keras_vidreg.zoo.sizes import sizes
 from keras_vidreg.zoo.weights import save_weights, save_weights_half
 
 ADVICE = (
-    'Build it with `kv.models`, `kv.zoo.build` or `kv.zoo.load`, or save it with `model.save("x.'
+    'Build it with `kv.models` or `kv.zoo.load`, or save it with `model.save("x.'
     'keras")`, which keeps any model.'
 )
 
@@ -36,7 +35,7 @@ def save(
     without the optimizer) and `card.md` (for people). It appears whole or not at all.
 
     Args:
-        model: A `kv.models.VideoClassifier` that `kv.models`, `kv.zoo.build` or `kv.zoo.load` has
+        model: A `kv.models.VideoClassifier` that `kv.models` or `kv.zoo.load` has
             built. Its regularizers are layers of keras_vidreg.
         folder: Path to write; a model that was saved there is replaced.
         name: What to call it. Defaults to the model's name.
@@ -93,16 +92,15 @@ def write_entry(
     Raises:
         ValueError: If it is not known how the model was built, or `folder` holds other files.
     """
-    record = getattr(model, "_record", None)
-    if record is None:
-        raise ValueError(f"It is not known how `model` ({model!r}) was built. {ADVICE}")
-    if record.problem:
-        raise ValueError(f"`model` cannot be saved as plain values: {record.problem}. {ADVICE}")
-    found = sizes(record.builder, record.arguments, labels=model.labels, clip=model.clip)
+    description = getattr(model, "description", None)
+    if description is None:
+        why = getattr(model, "undescribed", "it is not known how it was built")
+        raise ValueError(f"`model` ({model!r}) cannot be saved as plain values: {why}. {ADVICE}")
+    found = sizes(description)
     if found.shapes != tuple(tuple(weight.shape) for weight in model.weights):
         raise ValueError(
-            f"`model` is not what {record.builder} builds with {record.arguments}: its weights "
-            f"have other shapes. It was changed afterwards. {ADVICE}"
+            f"`model` is not what {description.builder} builds with {description.arguments}: "
+            f"its weights have other shapes. It was changed afterwards. {ADVICE}"
         )
     files = files or {}
     with whole_folder(folder, {PRESET, WEIGHTS, CARD, *files}) as part:
@@ -110,18 +108,12 @@ def write_entry(
         stored = model
         if half and logits:
             stored = build_from_file(
-                lambda labels: build(
-                    record.builder, record.arguments, labels=labels, clip=model.clip
-                ),
-                part / WEIGHTS, model.labels, model.labels,
-            )  # fmt: skip
+                lambda _: description.build(), part / WEIGHTS, model.labels, model.labels
+            )
         exact = model.dtype_policy.compute_dtype == "float32"
         preset = Preset(
+            **vars(description),
             name=name or model.name,
-            builder=record.builder,
-            arguments=record.arguments,
-            labels=model.labels,
-            clip=model.clip,
             weights=WEIGHTS,
             sha256=digest,
             parameters=found.parameters,
@@ -131,7 +123,7 @@ def write_entry(
         )
         preset.write(part / PRESET)
         if card is None:
-            card = saved_card(preset, record.origin)
+            card = saved_card(preset, model.origin)
         write_text(part / CARD, card if isinstance(card, str) else card(preset))
         for file, values in files.items():
             write_json(part / file, values)

@@ -9,7 +9,7 @@ import h5py
 import keras
 import numpy as np
 
-from keras_vidreg.models.classifier import label_names
+from keras_vidreg.models.description import label_names
 from keras_vidreg.zoo.weights import PATH
 
 

@@ -8,7 +8,6 @@ import keras
 from keras.src.backend.common import global_state
 
 from keras_vidreg.models.flops import flops
-from keras_vidreg.zoo.build import build
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,10 +26,10 @@ class Sizes:
     shapes: tuple
 
 
-def sizes(builder, arguments, *, labels, clip):
-    """The `Sizes` of what `kv.zoo.build` makes of these arguments."""
+def sizes(description):
+    """The `Sizes` of what a `Description` builds."""
     with _no_values():
-        model = build(builder, arguments, labels=labels, clip=clip)
+        model = description.build()
         try:
             operations = flops(model)
         except ValueError:  # a layer of the caller's own

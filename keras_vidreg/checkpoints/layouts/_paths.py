@@ -59,5 +59,15 @@ def movinet_path(path, model):
     match = MOVINET.fullmatch(path.replace("stem_conv/conv/", "stem_conv/"))
     if match is None:
         raise ValueError(f"This layout has no place for the model's variable {path!r}.")
-    causal = any(layer.name.endswith("_temporal_conv") for layer in model.layers)
-    return match[1] or "", match[2], match[3], causal
+    _, arguments = network(model)
+    return match[1] or "", match[2], match[3], bool(arguments.get("causal"))
+
+
+def network(model):
+    """Builder and arguments of what a model is at its bottom."""
+    if model.description is None:
+        raise ValueError(
+            f"`model` must be as its builder made it, to know where its weights stand in a file: "
+            f"{model.undescribed}. Port the weights first, then change the model."
+        )
+    return model.description.network

@@ -4,9 +4,8 @@ import re
 
 import numpy as np
 
-from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
+from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, network, resnet3d_path
 from keras_vidreg.checkpoints.layouts.layout import Layout
-from keras_vidreg.layers import DepthwiseConv3D
 
 HEAD = "cls_head.fc_cls"
 
@@ -25,14 +24,11 @@ def mmaction2_key(path, model):
     if at.block is None:
         return f"{backbone}.{stage}.{part}"
     unit = "downsample" if at.skip else f"conv{at.unit[0]}"
-    if unit == "conv2" and _channel_separated(model):  # a list, of two in ip-CSN
-        last = any(layer.name.endswith("conv2_mix") for layer in model.layers)
-        unit = f"conv2.{int(last and at.unit == '2')}"
+    builder, arguments = network(model)
+    if unit == "conv2" and builder == "csn":  # a list, of two in ip-CSN
+        two = arguments.get("interaction") != "reduced"
+        unit = f"conv2.{int(two and at.unit == '2')}"
     return f"{backbone}.{stage}.{at.block}.{unit}.{part}"
-
-
-def _channel_separated(model):
-    return any(isinstance(layer, DepthwiseConv3D) for layer in model.layers)
 
 
 def slow_features_first(state_dict, model):
@@ -54,5 +50,5 @@ MMACTION2 = Layout(
     ignored=COUNTERS,
     prepare=slow_features_first,
     outputs_first=True,
-    epsilon=lambda model: 1e-3 if _channel_separated(model) else 1e-5,
+    epsilon=lambda model: 1e-3 if network(model)[0] == "csn" else 1e-5,
 )

@@ -2,7 +2,7 @@
 
 import re
 
-from keras_vidreg.checkpoints.layouts._paths import movinet_path
+from keras_vidreg.checkpoints.layouts._paths import movinet_path, network
 from keras_vidreg.checkpoints.layouts.layout import Layout
 from keras_vidreg.checkpoints.layouts.model_garden_checkpoint import from_checkpoint
 from keras_vidreg.checkpoints.layouts.model_garden_resnet3d import resnet3d_rs_key
@@ -22,8 +22,8 @@ MODULES = {
 
 
 def model_garden_key(path, model):
-    is_resnet = any(layer.name == "res2_block0_conv1" for layer in model.layers)
-    return (resnet3d_rs_key if is_resnet else movinet_key)(path, model)
+    builder, _ = network(model)
+    return (resnet3d_rs_key if builder == "resnet3d_rs" else movinet_key)(path, model)
 
 
 def movinet_key(path, model):

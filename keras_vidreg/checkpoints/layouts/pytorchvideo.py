@@ -1,12 +1,12 @@
 """State dicts of PyTorchVideo (github.com/facebookresearch/pytorchvideo): slow, SlowFast, CSN."""
 
-from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, resnet3d_path
+from keras_vidreg.checkpoints.layouts._paths import COUNTERS, TORCH_LEAVES, network, resnet3d_path
 from keras_vidreg.checkpoints.layouts.layout import Layout
 
 
 def pytorchvideo_key(path, model):
     """`res2_block0_norm1/beta` is `blocks.1.res_blocks.0.branch2.norm_a.bias`."""
-    two_pathways = any(layer.name == "fast_stem_conv" for layer in model.layers)
+    two_pathways = network(model)[0] == "slowfast"
     module, leaf = path.rsplit("/", 1)
     if module == "logits":  # SlowFast pools its pathways in a block of its own
         return f"blocks.{6 if two_pathways else 5}.proj.{TORCH_LEAVES[leaf]}"
