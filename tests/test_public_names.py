@@ -18,9 +18,46 @@ PUBLIC = {
     for name in room.__all__
     if callable(getattr(room, name))
 }
-# Rooms whose names these tests pass over, until their owners have been there.
-NOT_YET = ("checkpoints", "data", "evaluation", "models", "training", "zoo")
-READY = [name for name in PUBLIC if name.partition(".")[0] not in NOT_YET]
+# What is not ready yet, per test: names leave this list as they are finished.
+NOT_YET = {
+    "test_signatures_carry_type_hints": """
+        checkpoints.port_weights data.VideoDecodeError data.VideoSource data.airplanes data.csv
+        data.folder data.prepare data.something_something_v2 models.VideoClassifier models.csn
+        models.flops models.frame_cnn models.grw_classifier models.movinet models.r3d
+        models.resnet3d_rs models.resnet_cifar models.slowfast models.slowonly
+        training.LearningRateGroups training.Recipe training.SmoothedCrossentropy
+        training.add_regularizer training.override training.train zoo.Entry zoo.build
+        zoo.port_weights
+    """,
+    "test_docstring_explains_every_argument": """
+        checkpoints.port_weights data.Augment data.Record data.VideoDecodeError data.VideoSource
+        data.airplanes data.csv data.folder data.prepare data.read_views
+        data.something_something_v2 evaluation.path_smoothness models.VideoClassifier models.csn
+        models.flops models.frame_cnn models.grw_classifier models.movinet models.r3d
+        models.resnet3d_rs models.resnet_cifar models.slowfast models.slowonly training.GRW
+        training.Head training.Recipe training.Run training.SmoothedCrossentropy
+        training.add_regularizer zoo.Entry zoo.PublishedWeights zoo.folder zoo.is_here
+        zoo.port_weights zoo.preset
+    """,
+    "test_examples_run": """
+        checkpoints.port_weights checkpoints.read_state_dict data.Augment data.Clip
+        data.VideoDecodeError data.VideoSource data.airplanes data.csv data.decode data.folder
+        data.prepare data.read_clip data.something_something_v2 evaluation.evaluate
+        evaluation.frequency_sensitivity evaluation.plot_embedding_paths
+        evaluation.plot_frequency_sensitivity evaluation.smoothness models.resnet_cifar
+        models.slowonly training.LearningRateGroups training.Recalibrate training.Recipe
+        training.SmoothedCrossentropy training.train zoo.Preset zoo.build zoo.convert
+        zoo.port_weights zoo.push zoo.save zoo.save_weights_half
+    """,
+}
+
+
+def every_name(test):
+    """Run a test for every public name."""
+    late = NOT_YET.get(test.__name__, "").split()
+    cases = (pytest.param(name, marks=pytest.mark.xfail if name in late else ()) for name in PUBLIC)
+    return pytest.mark.parametrize("name", cases)(test)
+
 
 # What Keras calls on every layer, callback and so on is not explained again by each of them.
 BASES = (keras.Model, keras.callbacks.Callback, keras.optimizers.Optimizer, keras.losses.Loss)
@@ -40,7 +77,7 @@ def functions(name):
     return [public.__init__, *(method for method in methods if inspect.isfunction(method))]
 
 
-@pytest.mark.parametrize("name", READY)
+@every_name
 def test_signatures_carry_type_hints(name):
     bare = []
     for function in filter(inspect.isfunction, functions(name)):
@@ -55,7 +92,7 @@ def test_signatures_carry_type_hints(name):
     assert not bare
 
 
-@pytest.mark.parametrize("name", READY)
+@every_name
 def test_docstring_explains_every_argument(name):
     section = re.search(
         r"^( *)Args:\n((?:\1 +.*\n|\n)*)", inspect.getdoc(PUBLIC[name]) + "\n", re.M
@@ -69,7 +106,7 @@ def test_docstring_explains_every_argument(name):
     assert all(first == first.upper() for _, first in entries), "Keras's dialect has a capital here"
 
 
-@pytest.mark.parametrize("name", READY)
+@every_name
 def test_examples_run(name, examples_folder, monkeypatch):
     assert "```python" not in (PUBLIC[name].__doc__ or ""), "examples are `>>>` lines"
     monkeypatch.setattr(sys, "__displayhook__", show)  # the one that doctest takes
