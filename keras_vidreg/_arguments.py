@@ -2,9 +2,10 @@
 
 import math
 import numbers
-import reprlib
 from collections.abc import Callable, Sequence
 from typing import Any
+
+from keras_vidreg._text import shown
 
 
 def check_number(name: str, value: Any, rule: str, holds: Callable[[float], bool]) -> float:
@@ -53,4 +54,4 @@ def check_flag(name: str, value: Any) -> bool:
 
 def received(name: str, value: Any) -> str:
     """How an error ends."""
-    return f"Received: {name}={reprlib.repr(value)}"
+    return f"Received: {name}={shown(value)}"
