@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_vidreg._text import printable
 from keras_vidreg.models.description import label_names
 from keras_vidreg.zoo.weights import PATH
 
@@ -93,7 +94,8 @@ def _fill(model, path):
                 raise ValueError("its arrays have other shapes.")
         _load_by_keras(model, path)
     except Exception as error:  # h5py and Keras raise whatever a damaged file leads to
-        raise ValueError(f"The weights {path} do not fit {model.name}: {error}") from error
+        reason = printable(str(error)[:500])  # of names in the file
+        raise ValueError(f"The weights {path} do not fit {model.name}: {reason}") from error
 
 
 def _load_by_keras(model, path):
