@@ -60,12 +60,10 @@ def airplanes(
 
     Example:
 
-    ```python
-    import keras_vidreg as kv
-
-    source = kv.data.airplanes("test", clips=6)
-    video, label = next(iter(source.batches(6, training=False)))  # (6, 16, 64, 64, 3), (6,)
-    ```
+    >>> source = kv.data.airplanes("test", clips=6)  # doctest: +SKIP
+    >>> video, label = source.batches(6, training=False)[0]  # doctest: +SKIP
+    >>> video.shape  # doctest: +SKIP
+    (6, 16, 64, 64, 3)
 
     Source: the warm-up experiment of Goldman, Giryes and Satyanarayanan, NeurIPS 2025 (GRW
     smoothing), after its description; speeds, camera and light are our own choice.

@@ -43,9 +43,7 @@ def csv(
 
     Example:
 
-    ```python
-    train = kv.data.csv("clips/split.csv", split="train", clip=model.clip)
-    ```
+    >>> train = kv.data.csv("split.csv", split="train", clip=model.clip)  # doctest: +SKIP
     """
     file = os.fspath(file)
     if not os.path.isfile(file):

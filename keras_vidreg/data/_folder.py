@@ -49,10 +49,8 @@ def folder(
 
     Example:
 
-    ```python
-    source = kv.data.folder("videos/train", clip=model.clip)
-    model.fit(source.batches(16), epochs=10)
-    ```
+    >>> source = kv.data.folder("videos/train", clip=model.clip)  # doctest: +SKIP
+    >>> model.fit(source.batches(16), epochs=10)  # doctest: +SKIP
     """
     directory = os.fspath(directory)
     if not os.path.isdir(directory):

@@ -4,15 +4,21 @@ import functools
 import os
 import threading
 import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal
 
 import grain
 import keras
 import numpy as np
 
 from keras_vidreg.data.augment import Augment
+from keras_vidreg.data.clip import Clip
 from keras_vidreg.data.errors import VideoDecodeError
 from keras_vidreg.data.read import read_clip, read_views
-from keras_vidreg.data.sample import SAMPLING, SHORT, parse_views
+from keras_vidreg.data.sample import SAMPLING, SHORT, Sampling, Short, parse_views
+
+if TYPE_CHECKING:
+    from keras_vidreg.data.source import VideoSource
 
 
 class Batches(keras.utils.PyDataset):
@@ -67,30 +73,28 @@ class Batches(keras.utils.PyDataset):
 
     Example:
 
-    ```python
-    batches = kv.data.folder("videos", clip=model.clip).batches(8, seed=1)
-    model.fit(batches, epochs=3)
-    batches.set_epoch(3)  # to go on where another run stopped
-    ```
+    >>> batches = kv.data.folder("videos", clip=model.clip).batches(8)  # doctest: +SKIP
+    >>> model.fit(batches, epochs=3)  # doctest: +SKIP
+    >>> model.fit(batches.set_epoch(3))  # goes on in another run  # doctest: +SKIP
     """
 
     def __init__(
         self,
-        source,
-        n,
+        source: "VideoSource",
+        n: int,
         *,
-        clip=None,
-        training=True,
-        seed=0,
-        augment="default",
-        on_error="raise",
-        short="loop",
-        sampling="clip",
-        views=1,
-        class_weights=None,
-        cache=False,
-        workers=None,
-        max_queue_size=2,
+        clip: Clip | None = None,
+        training: bool = True,
+        seed: int = 0,
+        augment: Callable | Literal["default"] | None = "default",
+        on_error: Literal["raise", "skip"] = "raise",
+        short: Short = "loop",
+        sampling: Sampling = "clip",
+        views: int | str = 1,
+        class_weights: Mapping[int, float] | None = None,
+        cache: bool = False,
+        workers: int | None = None,
+        max_queue_size: int = 2,
     ):
         super().__init__()
         clip = clip or source.clip
@@ -144,10 +148,10 @@ class Batches(keras.utils.PyDataset):
         self._reader = self._next = None
         self._seen, self._ended, self._early, self._reported = None, False, False, 0
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._filled)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         index = range(len(self))[index]
         with self._lock:
             place = (self.epoch, index)
@@ -176,8 +180,15 @@ class Batches(keras.utils.PyDataset):
             raise self._nothing()
         self._report()
 
-    def set_epoch(self, epoch):
-        """Sets the epoch, from 0; returns the batches."""
+    def set_epoch(self, epoch: int) -> "Batches":
+        """Goes on with an epoch.
+
+        Args:
+            epoch: Integer from 0.
+
+        Returns:
+            The batches themselves.
+        """
         self.epoch, self._early, self._seen = int(epoch), False, None
         return self
 

@@ -50,10 +50,8 @@ def something_something_v2(
 
     Example:
 
-    ```python
-    train = kv.data.something_something_v2("ssv2", "train", clip=model.clip)
-    model.fit(train.batches(16), epochs=10)
-    ```
+    >>> train = kv.data.something_something_v2("ssv2", clip=model.clip)  # doctest: +SKIP
+    >>> model.fit(train.batches(16), epochs=10)  # doctest: +SKIP
 
     Reference: Goyal et al., "The 'Something Something' Video Database for Learning and Evaluating
     Visual Common Sense", ICCV 2017.

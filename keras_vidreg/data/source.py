@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -48,11 +48,10 @@ class VideoSource:
 
     Example:
 
-    ```python
-    source = kv.data.folder("videos", clip=model.clip)
-    train, validation = source.split(0.2)
-    model.fit(train.batches(16), validation_data=validation.batches(16, training=False))
-    ```
+    >>> videos = [kv.data.LabeledVideo(f"{i}.mp4", i % 2, str(i)) for i in range(10)]
+    >>> source = kv.data.VideoSource(videos, labels=["no", "yes"])
+    >>> [len(part) for part in source.split(0.2)]
+    [8, 2]
     """
 
     def __init__(
@@ -203,7 +202,7 @@ class VideoSource:
         weights = len(self) / (len(classes) * counts)
         return dict(zip(classes.tolist(), weights.tolist(), strict=True))
 
-    def batches(self, n: int, **options) -> Batches:
+    def batches(self, n: int, **options: Any) -> Batches:
         """`keras.utils.PyDataset` of (video (n, T, H, W, 3), label (n,)).
 
         Args:
