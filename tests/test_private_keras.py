@@ -17,3 +17,33 @@ def test_nearest_operation():
     x = keras.layers.BatchNormalization()(conv(inputs))
     x = keras.layers.Add()([x, keras.layers.ReLU()(x)])
     assert _keras.nearest_operation(x, convolution) is conv
+
+
+def test_flat_layers_and_trained_norms():
+    norms = [keras.layers.BatchNormalization() for _ in range(2)]
+    inner = keras.Sequential([keras.Input((2,)), norms[0]])
+    model = keras.Sequential([inner, norms[1]])
+    assert _keras.flat_layers(model)[0] is model
+    assert set(norms) < set(_keras.flat_layers(model))
+    assert len(_keras.flat_layers(model)) == len(set(_keras.flat_layers(model)))
+    norms[1].trainable = False
+    assert _keras.trained_norms(model) == [norms[0]]
+
+
+def test_steps_taken():
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    assert _keras.steps_taken(model) is None
+    inner = keras.optimizers.SGD(0.1)
+    for optimizer in (inner, keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1))):
+        model.compile(optimizer, "mean_squared_error")
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), batch_size=2, verbose=0)
+        assert _keras.steps_taken(model) == 2
+
+
+def test_moving_averages():
+    weight = keras.Variable(np.ones(3), name="w")
+    optimizer = keras.optimizers.SGD(0.1, use_ema=True)
+    assert _keras.moving_averages(optimizer) == {}
+    optimizer.build([weight])
+    (average,) = _keras.moving_averages(optimizer).values()
+    assert average.shape == weight.shape and average is not weight

@@ -234,6 +234,12 @@ def test_settings_that_make_no_sense(setting, value):
         recipe(**{setting: value})
 
 
+def test_windows_longer_than_the_clip():
+    head = kv.training.Head(embed_dim=8, depth=1, heads=2, mlp_dim=8)
+    with pytest.raises(ValueError, match="`grw.window` must be `clip.frames` at most.*7 of 6"):
+        recipe(head=head, grw=kv.training.GRW(window=7))
+
+
 def test_fine_tuning_from_a_run_at_two_rates_with_averages(finished, source, tmp_path):
     changes = {
         "init": str(finished),

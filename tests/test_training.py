@@ -15,9 +15,8 @@ import tiny
 from keras import ops
 
 import keras_vidreg as kv
-from keras_vidreg.training import callbacks, checkpoint, optimization
+from keras_vidreg.training import callbacks, checkpoint, optimization, train
 from keras_vidreg.training.mix import Mixed
-from keras_vidreg.training.train import train
 
 KILLED_IN_THE_SECOND_EPOCH = """
 import os, pathlib, signal, sys

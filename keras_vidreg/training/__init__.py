@@ -1,11 +1,11 @@
 """Training: recipes as plain data, runs that survive an interruption."""
 
+from keras_vidreg.training._add_regularizer import add_regularizer
 from keras_vidreg.training._recalibrate import Recalibrate, recalibrate
-from keras_vidreg.training.add_regularizer import add_regularizer
+from keras_vidreg.training._train import Run, train
 from keras_vidreg.training.learning_rate_groups import LearningRateGroups
 from keras_vidreg.training.optimization import SmoothedCrossentropy
 from keras_vidreg.training.recipes import GRW, RECIPES, Head, Recipe, override
-from keras_vidreg.training.train import Run, train
 
 __all__ = [
     "GRW",

@@ -34,8 +34,8 @@ class LearningRateGroups(keras.optimizers.Optimizer):
     of all gradients together and excludes nothing from weight decay, so it does not serve here.
 
     Raises:
-        ValueError: For a pattern that is no regular expression or is found in no weight that is
-            trained, or an optimizer without a learning rate of its own.
+        ValueError: If a pattern is no regular expression or is found in no weight that is
+            trained, or the optimizer has no learning rate of its own.
 
     Example:
     ```python
@@ -53,7 +53,12 @@ class LearningRateGroups(keras.optimizers.Optimizer):
         NeurIPS 2025 (fine-tuning at different rates).
     """
 
-    def __init__(self, optimizer="adamw", groups=None, name="learning_rate_groups"):
+    def __init__(
+        self,
+        optimizer: str | keras.optimizers.Optimizer = "adamw",
+        groups: dict | None = None,
+        name: str = "learning_rate_groups",
+    ) -> None:
         optimizer = keras.optimizers.get(optimizer)
         config = optimizer.get_config()
         if "learning_rate" not in config or isinstance(optimizer, LearningRateGroups):

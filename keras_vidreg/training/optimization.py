@@ -64,7 +64,9 @@ class SmoothedCrossentropy(keras.losses.Loss):
         section 7.
     """
 
-    def __init__(self, smoothing=0.1, name="smoothed_crossentropy", **kwargs):
+    def __init__(
+        self, smoothing: float = 0.1, name: str = "smoothed_crossentropy", **kwargs
+    ) -> None:
         super().__init__(name=name, **kwargs)
         if not 0 <= smoothing < 1:
             raise ValueError(f"`smoothing` must be from 0 to below 1. Received: {smoothing!r}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
 
 from keras_vidreg.data import Augment, Clip
 from keras_vidreg.models.description import Description
@@ -130,10 +131,15 @@ class Recipe:
             )
         if self.group_rates is not None:
             LearningRateGroups("sgd", self.group_rates)  # are they such?
+        if self.grw is not None and self.grw.window > self.clip.frames:
+            raise ValueError(
+                "`grw.window` must be `clip.frames` at most. "
+                f"Received: {self.grw.window!r} of {self.clip.frames!r}"
+            )
         if self.mix is not None:
             mixing_layer(self.mix, num_classes=2, seed=0)  # is it one?
 
-    def description(self, labels):
+    def description(self, labels: Iterable[str] | int) -> Description:
         """The `kv.models.Description` of the model, for classes of these names."""
         if self.head is None:
             arguments = dict(self.backbone)
@@ -145,11 +151,11 @@ class Recipe:
         }
         return Description("grw_classifier", arguments, labels, self.clip)
 
-    def augmentation(self):
+    def augmentation(self) -> Augment | str | None:
         """The augmentation, as `VideoSource.batches` takes it."""
         return Augment(**self.augment) if isinstance(self.augment, dict) else self.augment
 
-    def to_dict(self):
+    def to_dict(self) -> dict:
         """The recipe as a dict of JSON values."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         return {
@@ -163,7 +169,7 @@ class Recipe:
         }
 
 
-def override(recipe, settings):
+def override(recipe: Recipe, settings: Iterable[str]) -> Recipe:
     """A recipe with some settings changed.
 
     Args:
@@ -173,7 +179,7 @@ def override(recipe, settings):
             JSON, and as plain text where they are not JSON.
 
     Raises:
-        ValueError: For a name that the recipe does not have, or a value of another kind.
+        ValueError: If there is a name that the recipe does not have, or a value of another kind.
     """
     # All are applied at once, since `epochs` and `warmup_epochs` may only fit together.
     changes = {f.name: getattr(recipe, f.name) for f in dataclasses.fields(recipe)}

@@ -4,9 +4,11 @@ import contextlib
 import inspect
 import re
 import warnings
+from collections.abc import Callable
 
 import keras
 
+from keras_vidreg._keras import flat_layers
 from keras_vidreg.models.insert import (
     inner_graph,
     insert_layers,
@@ -16,7 +18,12 @@ from keras_vidreg.models.insert import (
 )
 
 
-def add_regularizer(model, layer_factory, before=keras.layers.BatchNormalization, where=None):
+def add_regularizer(
+    model: keras.Model,
+    layer_factory: Callable[..., keras.Layer],
+    before: type | tuple[type, ...] = keras.layers.BatchNormalization,
+    where: str | None = None,
+) -> keras.Model:
     """A copy of a model with a regularizer in front of every layer of a kind.
 
     `x -> layer(x)` becomes `x -> layer(regularizer(x))`. The copy has all weights and random states
@@ -30,22 +37,22 @@ def add_regularizer(model, layer_factory, before=keras.layers.BatchNormalization
     in their code stay as they are, with a warning if they are of the kind.
 
     Args:
-        model: the model.
-        layer_factory: gives a new layer at each call: a layer class, a `functools.partial` of one,
+        model: The model.
+        layer_factory: Gives a new layer at each call: a layer class, a `functools.partial` of one,
             or a function. It is called as `layer_factory(name=...)` if it takes a name. Of layers
             with the same integer `seed`, the second gets `seed + 1`, the third `seed + 2`, so
             that they draw different numbers. While it makes a layer, the global dtype policy is
             that of the layer behind.
-        before: class of the layers to put it in front of, or a tuple of classes. Defaults to batch
+        before: Class of the layers to put it in front of, or a tuple of classes. Defaults to batch
             normalization.
-        where: regular expression, searched in the paths of the layers: the name, or `"outer/inner"`
+        where: Regular expression, searched in the paths of the layers: the name, or `"outer/inner"`
             in a model within the model. Defaults to all.
 
     Returns:
         A model of the same inputs and outputs.
 
     Raises:
-        ValueError: if no layer is found, or the model is no graph of layers.
+        ValueError: If no layer is found, or the model is no graph of layers.
 
     Example:
 
@@ -134,7 +141,7 @@ def _out_of_reach(layers, before):
     """Paths of layers of the kind that are called by another layer, not by the graph."""
     for path, layer in layers:
         if inner_graph(layer) is None:
-            for inner in layer._flatten_layers(include_self=False):
+            for inner in flat_layers(layer)[1:]:
                 if isinstance(inner, before):
                     yield f"{path}/{inner.name}"
 

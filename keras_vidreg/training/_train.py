@@ -2,11 +2,12 @@
 
 import importlib.metadata
 import json
+import os
 import platform
 import statistics
 import warnings
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import filelock
 import keras
@@ -14,10 +15,12 @@ import numpy as np
 
 import keras_vidreg
 from keras_vidreg._atomic import write_json
+from keras_vidreg.data.source import VideoSource
 from keras_vidreg.training import checkpoint, optimization
 from keras_vidreg.training._recalibrate import replace_statistics, warn_of_misfit
 from keras_vidreg.training.callbacks import Bar, Checkpoint, EpochSeed
 from keras_vidreg.training.mix import Mixed
+from keras_vidreg.training.recipes import Recipe
 from keras_vidreg.zoo._load import load
 from keras_vidreg.zoo._preset import Preset, sha256
 from keras_vidreg.zoo.weights import save_weights
@@ -31,16 +34,16 @@ class Run(NamedTuple):
 
 
 def train(
-    recipe,
-    train_source,
-    validation_source=None,
+    recipe: Recipe,
+    train_source: VideoSource,
+    validation_source: VideoSource | None = None,
     *,
-    out,
-    resume=True,
-    seed=None,
-    on_error="skip",
-    verbose=True,
-):
+    out: str | os.PathLike,
+    resume: bool = True,
+    seed: int | None = None,
+    on_error: Literal["skip", "raise"] = "skip",
+    verbose: bool = True,
+) -> Run:
     """Train the model of a recipe on a video source.
 
     `out` holds `checkpoint.npz` (replaced as one after every epoch) and, at the end,
@@ -56,12 +59,14 @@ def train(
     Args:
         recipe: A `Recipe`.
         train_source: `VideoSource` to train on.
-        validation_source: `VideoSource` to measure on after every epoch.
+        validation_source: `VideoSource` to measure on after every epoch. Defaults to none.
         out: Folder of the run.
-        resume: Whether to go on from the checkpoint in `out`; `False` starts over.
-        seed: Replaces the recipe's seed.
-        on_error: `"skip"` leaves broken videos out and counts them, `"raise"` stops.
-        verbose: Whether to show progress.
+        resume: Whether to go on from the checkpoint in `out`; `False` deletes it and starts over.
+            Defaults to `True`.
+        seed: Integer instead of the recipe's seed. Defaults to that.
+        on_error: `"skip"` leaves broken videos out and counts them, `"raise"` stops. Defaults to
+            `"skip"`.
+        verbose: Whether to show progress. Defaults to `True`.
 
     Returns:
         A `Run` with `.model` and `.log`.
