@@ -1,5 +1,7 @@
 """Models as their users meet them: any length and size, labels, backbone, saving, classifying."""
 
+import concurrent.futures
+
 import keras
 import numpy as np
 import pytest
@@ -184,6 +186,87 @@ def test_classify_an_array():
     # floating point is fed as it is: the same as the prepared bytes
     prepared = kv.data.prepare(np.full((8, 50, 40, 3), 77, "uint8"), model.clip)
     assert model.classify(prepared) == model.classify(np.full((8, 50, 40, 3), 77, "uint8"))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint16", "int32"])
+def test_integers_of_any_width_are_bytes(dtype):
+    model = small()
+    video = np.full((8, 40, 40, 3), 100)
+    assert model.classify(video.astype(dtype)) == model.classify(video.astype("uint8"))
+    np.testing.assert_array_equal(
+        model.embed(video.astype(dtype)[None]), model.embed(video.astype("uint8")[None])
+    )
+
+
+def test_lists_of_frames_and_tensors_are_videos():
+    model = small()
+    frames = np.full((8, 40, 40, 3), 100, "uint8")
+    expected = model.classify(frames)
+    assert model.classify(list(frames)) == expected
+    assert model.classify(frames.tolist()) == expected
+    assert model.classify(keras.ops.convert_to_tensor(frames)) == expected
+
+
+@pytest.mark.parametrize(
+    "video, words",
+    [
+        (np.full((8, 32, 32, 3), np.nan), "finite.*NaN"),
+        (np.full((8, 32, 32, 3), 256), "bytes.*256"),
+        (np.full((8, 32, 32, 3), -1), "bytes.*-1"),
+        (np.zeros((32, 32, 3), "uint8"), "time axis.*one frame"),
+        (np.zeros((2, 8, 32, 32, 3), "uint8"), "one video.*several"),
+        (np.zeros((0, 32, 32, 3), "uint8"), "none of them 0"),
+        ([np.zeros((4, 4, 3)), np.zeros((5, 4, 3))], "one shape"),
+        ([], "one shape"),
+        (["a.mp4", "b.mp4"], "path or an array"),
+        (None, "path or an array.*NoneType"),
+    ],
+)
+def test_what_is_no_video_is_said(video, words):
+    with pytest.raises(ValueError, match=words):
+        small().classify(video)
+
+
+@pytest.mark.parametrize("top", [-1, 0, 1.5, True, None])
+def test_top_is_a_positive_integer(top):
+    with pytest.raises(ValueError, match="top"):
+        small().classify(np.zeros((8, 32, 32, 3), "uint8"), top=top)
+
+
+def test_classified_by_several_threads():
+    model = small()
+    video = np.zeros((8, 32, 32, 3), "uint8")
+    expected = model.classify(video)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        assert all(found == expected for found in pool.map(model.classify, [video] * 32))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: kv.models.grw_classifier(
+            kv.models.movinet("a0", causal=True), window=4, embed_dim=8, depth=1, heads=2,
+            mlp_dim=8, labels=2,
+        ),
+        lambda: kv.models.frame_cnn(labels=2),
+        lambda: kv.models.slowonly(18, width=4, labels=2),
+        lambda: kv.models.slowfast(50, width=8, labels=2),
+        lambda: kv.models.resnet3d_rs(50, width=8, labels=2),
+        lambda: kv.models.resnet_cifar(8, labels=2),
+    ],
+)  # fmt: skip
+def test_models_are_channels_last_whatever_keras_json_says(make):
+    before = keras.config.image_data_format()
+    with keras.StatelessScope(initialize_variables=False):
+        expected = [tuple(w.shape) for w in make().weights]
+        keras.config.set_image_data_format("channels_first")
+        try:
+            model = make()
+        finally:
+            keras.config.set_image_data_format(before)
+    assert [tuple(w.shape) for w in model.weights] == expected
+    formats = {getattr(x, "data_format", "channels_last") for x in model._flatten_layers()}
+    assert formats == {"channels_last"}
 
 
 def test_half_precision_model():

@@ -2,16 +2,20 @@
 
 import dataclasses
 import functools
+import threading
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_vidreg.data import Clip, prepare, read_clip
+from keras_vidreg.data import Clip
 from keras_vidreg.data.batches import Batches
 from keras_vidreg.models.description import Description, label_names
 from keras_vidreg.models.few_steps import warn_of_few_steps
 from keras_vidreg.models.parts import layers_of
+from keras_vidreg.models.read_input import read_videos
+
+PREDICTING = threading.Lock()
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
@@ -155,18 +159,28 @@ class VideoClassifier(keras.Model):
         """The most probable labels of one video.
 
         Args:
-            video: path of a video file, or an array `(T, H, W, 3)`: uint8 as decoded, or floating
-                point in the pixel range of `.clip`, which is fed as it is.
-            top: how many labels. Defaults to 5.
+            video: path of a video file or of a folder of frames, or an array, tensor or list of
+                frames `(T, H, W, 3)`: integers from 0 to 255 as decoded, or floating point in the
+                pixel range of `.clip`, which is fed as it is.
+            top: how many labels, at least 1. Defaults to 5.
 
         Returns:
             List of `(label, probability)`, the most probable first.
 
         Raises:
             VideoDecodeError: if the file holds no readable video.
-            ValueError: for an array of another shape.
+            ValueError: for an array of another shape or with other numbers, or if `top` is no
+                positive integer.
         """
-        logits = self.predict_on_batch(self._read(video)[None])[0]
+        if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+            raise ValueError(f"`top` must be an integer of at least 1. Received: top={top!r}")
+        videos, several = read_videos(video, self.clip)
+        if several:
+            raise ValueError(
+                "`classify` takes one video, (T, H, W, 3). Received: several, of shape "
+                f"{videos.shape}; call it for each"
+            )
+        (logits,) = self._predicted(self, videos)
         scores = ops.convert_to_numpy(ops.softmax(np.asarray(logits, "float32")))
         best = np.argsort(-scores, kind="stable")[:top]
         return [(self.labels[i], float(scores[i])) for i in best]
@@ -187,7 +201,7 @@ class VideoClassifier(keras.Model):
 
         Raises:
             VideoDecodeError: if the file holds no readable video.
-            ValueError: for an array of another shape.
+            ValueError: for an array of another shape or with other numbers.
 
         Example:
 
@@ -195,9 +209,8 @@ class VideoClassifier(keras.Model):
         >>> model.embed(np.zeros((8, 64, 64, 3), "uint8"), per_frame=True).shape
         (8, 480)
         """
-        several = isinstance(video, np.ndarray) and video.ndim == 5
-        videos = np.stack([self._read(one) for one in (video if several else [video])])
-        features = np.asarray(self._embedder.predict_on_batch(videos), "float32")
+        videos, several = read_videos(video, self.clip)
+        features = np.asarray(self._predicted(self._embedder, videos), "float32")
         if features.ndim == 5:  # (B, T', h, w, C)
             features = features.mean(axis=(2, 3))  # (B, T', C)
         if not per_frame:
@@ -209,16 +222,11 @@ class VideoClassifier(keras.Model):
         layer = self.get_layer(self._embeddings)
         return keras.Model(self.inputs[0], layer.output, name=f"{self.name}_embedder")
 
-    def _read(self, video):
-        """A path or an array as the model is fed with it, `(T, H, W, 3)` float32."""
-        if not isinstance(video, np.ndarray):
-            return read_clip(video, self.clip)
-        if video.ndim != 4 or video.shape[-1] != 3:
-            raise ValueError(
-                "`video` must be a path or an array of shape (T, H, W, 3). "
-                f"Received an array of shape {video.shape}"
-            )
-        return prepare(video, self.clip) if video.dtype == np.uint8 else video.astype("float32")
+    @staticmethod
+    def _predicted(model, videos):
+        # On JAX a step gives its buffers away: of two threads, one would find them gone.
+        with PREDICTING:
+            return model.predict_on_batch(videos)
 
     @property
     def description(self):

@@ -132,7 +132,9 @@ def frame_cnn(
     shift = {"causal": causal} if temporal_shift else None
 
     inputs = keras.Input((None, None, None, 3), name="video")
-    stem = keras.layers.Conv2D(STEM, 3, 2, "same", use_bias=False, name="conv")
+    stem = keras.layers.Conv2D(
+        STEM, 3, 2, "same", use_bias=False, data_format="channels_last", name="conv"
+    )
     x = PerFrame(stem, name="conv")(inputs)
     norm = functools.partial(_norm, momentum=norm_momentum)
     x = norm(x, "conv", HS)
@@ -142,7 +144,7 @@ def frame_cnn(
     x = _pointwise(x, table.last, "conv_1")
     x = norm(x, "conv_1", HS)
 
-    x = keras.layers.GlobalAveragePooling3D(name="head_pool")(x)
+    x = keras.layers.GlobalAveragePooling3D(data_format="channels_last", name="head_pool")(x)
     x = keras.layers.Dense(table.hidden, activation=HS, name="head_dense")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout")(x)
     outputs = keras.layers.Dense(len(labels), name="logits", dtype="float32")(x)
@@ -185,7 +187,7 @@ def _inverted_residual(
 def _squeeze_excite(x, name):
     """Scale the channels of every frame by numbers from 0 to 1 that its mean gives."""
     channels = x.shape[-1]
-    pool = keras.layers.GlobalAveragePooling2D(keepdims=True)
+    pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last", keepdims=True)
     y = PerFrame(pool, name=f"{name}_avg_pool")(x)  # (B, T, 1, 1, C)
     y = keras.layers.Dense(multiple_of_8(channels // 4), RE, name=f"{name}_conv")(y)
     y = keras.layers.Dense(channels, "hard_sigmoid", name=f"{name}_conv_1")(y)

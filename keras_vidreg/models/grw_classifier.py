@@ -94,7 +94,7 @@ def grw_classifier(
         backbone = insert_behind(backbone, smooth_at, layer)
     inputs, x = backbone.inputs[0], backbone.outputs[0]
     if len(x.shape) == 5:
-        pool = keras.layers.GlobalAveragePooling2D(name="pool")
+        pool = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="pool")
         x = PerFrame(pool, name="frame_pool")(x)  # (B, T, C)
     elif len(x.shape) != 3:
         raise ValueError(
@@ -110,7 +110,7 @@ def grw_classifier(
         x = _attention(x, heads, drop_path, f"attention{i}")
         x = _feed_forward(x, mlp_dim, drop_path, f"mlp{i}")
     x = _norm("attention_norm")(x)
-    x = keras.layers.GlobalAveragePooling1D(name="temporal_pool")(x)
+    x = keras.layers.GlobalAveragePooling1D(data_format="channels_last", name="temporal_pool")(x)
     if dropout:
         x = keras.layers.Dropout(dropout, name="head_dropout")(x)
     outputs = keras.layers.Dense(len(labels), name="logits", dtype="float32")(x)

@@ -215,7 +215,14 @@ def movinet(
     inputs = keras.Input((None, None, None, 3), name="video")
     x = PerFrame(
         keras.layers.Conv2D(
-            table.stem, 3, 2, "same", use_bias=False, kernel_initializer="he_normal", name="conv"
+            table.stem,
+            3,
+            2,
+            "same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            data_format="channels_last",
+            name="conv",
         ),
         name="stem_conv",
     )(inputs)
@@ -237,7 +244,7 @@ def movinet(
     x = _pointwise(x, table.head, "head")
     x = network.norm(x, "head", activate=True)
 
-    x = keras.layers.GlobalAveragePooling3D(name="head_pool")(x)
+    x = keras.layers.GlobalAveragePooling3D(data_format="channels_last", name="head_pool")(x)
     x = keras.layers.Dense(HIDDEN_UNITS, activation="swish", name="head_dense")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout")(x)
     outputs = keras.layers.Dense(len(labels), name="logits", dtype="float32")(x)

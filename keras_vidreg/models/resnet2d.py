@@ -70,7 +70,7 @@ def resnet_cifar(
                 norm=norm,
                 name=f"stage{stage}_block{i}",
             )
-    x = keras.layers.GlobalAveragePooling2D(name="head_pool")(x)
+    x = keras.layers.GlobalAveragePooling2D(data_format="channels_last", name="head_pool")(x)
     outputs = keras.layers.Dense(labels, name="logits", dtype="float32")(x)
     return keras.Model(inputs, outputs, name=name or f"resnet_cifar_{depth}")
 
@@ -86,7 +86,9 @@ def _block(x, width, stride, regularizer, norm, name):
         if part == 1:
             x = _activation(x, f"{name}_{part}")
     if stride > 1:
-        shortcut = keras.layers.AveragePooling2D(1, stride, name=f"{name}_skip")(shortcut)
+        shortcut = keras.layers.AveragePooling2D(
+            1, stride, data_format="channels_last", name=f"{name}_skip"
+        )(shortcut)
     if missing := width - shortcut.shape[-1]:
         shortcut = ops.pad(shortcut, [(0, 0), (0, 0), (0, 0), (0, missing)])
     x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
@@ -96,7 +98,7 @@ def _block(x, width, stride, regularizer, norm, name):
 def _conv(x, channels, stride, name):
     """A 3 x 3 convolution, centred on the pixels that the shortcut keeps."""
     if stride > 1:
-        x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+        x = keras.layers.ZeroPadding2D(1, data_format="channels_last", name=f"{name}_pad")(x)
     return keras.layers.Conv2D(
         channels,
         3,
@@ -104,6 +106,7 @@ def _conv(x, channels, stride, name):
         "same" if stride == 1 else "valid",
         use_bias=False,
         kernel_initializer="he_normal",
+        data_format="channels_last",
         name=f"{name}_conv",
     )(x)
 

@@ -255,7 +255,7 @@ class ResNet3D:
 
 def head(x, classes, dropout):
     """Mean over time and space, and a linear classifier in float32."""
-    x = keras.layers.GlobalAveragePooling3D(name="head_pool")(x)
+    x = keras.layers.GlobalAveragePooling3D(data_format="channels_last", name="head_pool")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout")(x)
     return keras.layers.Dense(classes, name="logits", dtype="float32")(x)
 
