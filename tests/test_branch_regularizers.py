@@ -226,3 +226,18 @@ def test_errors_name_the_argument(make, words):
         make()
     for word in words:
         assert word in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("beta", "level", "backward"), [(0, "batch", {0.0, 1.0}), ((0, 0.5), "pixel", None)]
+)
+def test_settings_of_table_2(beta, level, backward):
+    """RandomDrop and ShakeDrop as Random Mean Scaling is compared with them."""
+    layer = ShakeDrop(0.5, alpha=0, beta=beta, level=level, seed=1)
+    draws = [factors(layer, video()) for _ in range(12)]
+    assert {x for y, _ in draws for x in np.unique(y)} == {0.0, 1.0}
+    for y, dx in draws:
+        if backward is not None or y.max() == 1:
+            np.testing.assert_array_equal(dx, y)
+        else:
+            assert dx.min() >= 0 and dx.max() <= 0.5 and len(np.unique(dx)) > 100

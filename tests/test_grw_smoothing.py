@@ -276,3 +276,9 @@ def test_training_lowers_acceleration():
         z = x @ kernel
         bends[weight] = np.mean(np.diff(z, 2, axis=1) ** 2) / z.var()
     assert bends[1.0] < 0.5 * bends[0.0]
+
+
+@pytest.mark.parametrize(("frames", "advice"), [(4, "Give clips of 5"), (13, "Cut the clip to 10")])
+def test_advice_for_clips_can_be_followed(frames, advice):
+    with pytest.raises(ValueError, match=advice):
+        GRWSmoothing(5)(np.ones((2, frames, 3), "float32"))
