@@ -59,7 +59,9 @@ def stored_arrays(path):
     with h5py.File(path) as file:
         file.visititems(
             lambda _, item: (
-                found.update({item.attrs["path"]: item[()]}) if hasattr(item, "shape") else None
+                found.update({item.attrs["path"].decode(): item[()]})
+                if hasattr(item, "shape")
+                else None
             )
         )
     return found

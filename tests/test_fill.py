@@ -73,7 +73,7 @@ def test_a_file_says_which_array_is_which(tmp_path, compiled, nothing_drawn, mon
     with h5py.File(path) as file:
         file.visititems(
             lambda _, item: (
-                stored.__setitem__(item.attrs[weights.PATH], item[()])
+                stored.__setitem__(item.attrs[weights.PATH].decode(), item[()])
                 if isinstance(item, h5py.Dataset)
                 else None
             )

@@ -156,7 +156,7 @@ def label_names(labels: int | Iterable[str]) -> tuple[str, ...]:
         raise ValueError(f"`labels` must be a number or several names. Received: {shown(labels)}")
     names = tuple(str(label) for label in labels)
     if not names or len(set(names)) < len(names):
-        raise ValueError(f"`labels` must be one or more different names. Received: {names}")
+        raise ValueError(f"`labels` must be one or more different names. Received: {shown(names)}")
     return names
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_vidreg._text import printable
 from keras_vidreg.models import Description, VideoClassifier
 from keras_vidreg.zoo._entry import resolve
-from keras_vidreg.zoo.fill import build_from_file
+from keras_vidreg.zoo.fill import build_from_file, check_sizes
 
 
 def load(
@@ -52,13 +53,15 @@ def load(
             arguments = {**preset.arguments, **overrides}
             try:
                 return Description(preset.builder, arguments, names, preset.clip).build()
-            except Exception as error:  # whatever the arguments of a stranger's preset.json lead to
+            except Exception as error:  # whatever a stranger's arguments lead to
+                reason = printable(str(error))[:500]
                 raise ValueError(
-                    f"{entry.name} cannot be built as its preset says: {error}"
+                    f"{entry.name} cannot be built as its preset says: {reason}"
                 ) from error
 
         if path is None:
             return make(wanted)
+        check_sizes(preset.arguments, path)
         model = build_from_file(make, path, wanted, preset.labels)
     if not str(weights).endswith(".weights.h5"):
         model.described_by(model.description, entry.origin)

@@ -75,6 +75,23 @@ def build_from_file(make, path, labels, stored):
     return build_with_weights(lambda: make(labels), lambda new: _copy_all_but_head(model, new))
 
 
+def check_sizes(arguments, path):
+    """Raise if a number of a preset is larger than what the arrays of a file can be for."""
+    try:
+        with h5py.File(path) as file:
+            arrays = _arrays(file)
+            largest = max((512, len(arrays), *(n for a in arrays.values() for n in a.shape)))
+    except Exception as error:
+        raise ValueError(f"The weights {path} cannot be read: {error}") from error
+    for name, value in arguments.items():
+        if isinstance(value, dict):
+            check_sizes(value, path)
+        elif name != "seed" and isinstance(value, int) and value > largest:
+            raise ValueError(
+                f"The weights {path} have no arrays for {printable(name[:80])}={value:.6g}."
+            )
+
+
 def _fill(model, path):
     try:
         with h5py.File(path) as file:
@@ -123,15 +140,23 @@ def _arrays(file):
             if not name.startswith("optimizer/"):
                 if item.dtype.kind not in "fiub":
                     raise ValueError(f"its array {name} holds no numbers.")
-                found[item.attrs.get(PATH, item.name)] = item
+                found[_path(item)] = item
 
-    def refuse_others(name, link):
-        if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"its item {name} is a link.")
-
-    file.visititems_links(refuse_others)
+    links = []
+    file.visititems_links(
+        lambda name, link: None if isinstance(link, h5py.HardLink) else links.append(name)
+    )
+    if links:
+        raise ValueError(f"its item {printable(str(links[0])[:80])} is a link.")
     file.visititems(note)
     return found
+
+
+def _path(array):
+    """Path of the variable that an array is, or its name in the file."""
+    if PATH in array.attrs and array.attrs.get_id(PATH).dtype.kind == "S":
+        return array.attrs[PATH].decode()
+    return array.name  # text of any length is not read: HDF5 may loop for ever in a damaged file
 
 
 def _check_shape(variable, array):

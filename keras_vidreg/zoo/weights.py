@@ -83,7 +83,7 @@ def _save(model, path, convert):
                     array = target.create_dataset(name, data=values)
                     array.attrs.update(item.attrs)
                     if name in variables:
-                        array.attrs[PATH] = variables[name]
+                        array.attrs[PATH] = np.bytes_(variables[name].encode())
 
             source.visititems(copy)
         return sha256(part)
