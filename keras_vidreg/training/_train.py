@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import filelock
 import keras
 import numpy as np
+from keras import ops
 
 import keras_vidreg
 from keras_vidreg._atomic import write_json
@@ -148,6 +149,8 @@ def _train(recipe, sources, out, resume, seed, on_error, verbose):
             seen["validation"][0]  # no good file in it? not after an epoch
         _fit(model, examples, seen.get("validation"), recipe.epochs, len(history), callbacks)
     model.optimizer.finalize_variable_values(model.trainable_variables)  # averages, again
+    for variable in model.trainable_variables:  # JAX: the optimizer holds the very same arrays
+        variable.assign(ops.convert_to_numpy(variable))
 
     order = np.random.default_rng(seed).permutation(len(train_source))  # labels mixed in a batch
     shown = train_source.select(order[: recipe.recalibrate * recipe.batch_size])
