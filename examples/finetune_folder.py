@@ -29,7 +29,9 @@ def main(folder, out, name=NAME, epochs=10, batch=8, validation=0.2):
     model.unfreeze()
     optimizer = keras.optimizers.AdamW(1e-4)
     model.compile(kv.training.LearningRateGroups(optimizer, {HEAD: 1e-3}))
-    model.fit(batches, validation_data=validation_data, epochs=epochs)
+    seen = training.batches(batch, training=False, **options)
+    exact = kv.training.Recalibrate(seen, before_validation=True)  # normalization, few steps or not
+    model.fit(batches, validation_data=validation_data, epochs=epochs, callbacks=[exact])
     model.save(out)
     return model
 
