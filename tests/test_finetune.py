@@ -121,7 +121,7 @@ def test_embed_averages_the_features(tmp_path):
         batch = model.embed(video, **options)
         np.testing.assert_allclose(batch, features.mean(axis=axes), atol=1e-6)
         np.testing.assert_allclose(model.embed(video[1], **options), batch[1], atol=1e-6)
-    with pytest.raises(ValueError, match=r"Received an array of shape \(6, 16, 16\)"):
+    with pytest.raises(ValueError, match=r"Received: an array of shape \(6, 16, 16\)"):
         model.embed(video[0, ..., 0])
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 import keras_vidreg as kv
-from keras_vidreg.models.frame_cnn import ARCHITECTURES
+from keras_vidreg.models._frame_cnn import ARCHITECTURES, CLIP
 
 RNG = np.random.default_rng(0)
 pytestmark = pytest.mark.usefixtures("numpy_initializer")
@@ -75,7 +75,7 @@ def shifted(numpy_initializer):
             "frame_cnn",
             {"temporal_shift": True, "causal": causal},
             ["a", "b"],
-            kv.data.Clip(8, 5, 64),
+            CLIP,
         ).build()
         for causal in (False, True)
     ]

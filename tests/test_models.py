@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import keras_vidreg as kv
-from keras_vidreg.models.movinet import ARCHITECTURES, multiple_of_8
+from keras_vidreg.models._movinet import ARCHITECTURES, multiple_of_8
 
 
 def small(labels=("yes", "no"), backbone=None, **options):

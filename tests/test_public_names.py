@@ -22,32 +22,25 @@ PUBLIC = {
 NOT_YET = {
     "test_signatures_carry_type_hints": """
         checkpoints.port_weights data.VideoDecodeError data.VideoSource data.airplanes data.csv
-        data.folder data.prepare data.something_something_v2 models.VideoClassifier models.csn
-        models.flops models.frame_cnn models.grw_classifier models.movinet models.r3d
-        models.resnet3d_rs models.resnet_cifar models.slowfast models.slowonly
-        training.LearningRateGroups training.Recipe training.SmoothedCrossentropy
-        training.add_regularizer training.override training.train zoo.Entry zoo.build
-        zoo.port_weights
+        data.folder data.prepare data.something_something_v2 training.LearningRateGroups
+        training.Recipe training.SmoothedCrossentropy training.add_regularizer training.override
+        training.train zoo.Entry zoo.port_weights
     """,
     "test_docstring_explains_every_argument": """
         checkpoints.port_weights data.Augment data.Record data.VideoDecodeError data.VideoSource
-        data.airplanes data.csv data.folder data.prepare data.read_views
-        data.something_something_v2 evaluation.path_smoothness models.VideoClassifier models.csn
-        models.flops models.frame_cnn models.grw_classifier models.movinet models.r3d
-        models.resnet3d_rs models.resnet_cifar models.slowfast models.slowonly training.GRW
-        training.Head training.Recipe training.Run training.SmoothedCrossentropy
-        training.add_regularizer zoo.Entry zoo.PublishedWeights zoo.folder zoo.is_here
-        zoo.port_weights zoo.preset
+        data.airplanes data.csv data.folder data.prepare data.read_views data.something_something_v2
+        evaluation.path_smoothness training.GRW training.Head training.Recipe training.Run
+        training.SmoothedCrossentropy training.add_regularizer zoo.Entry zoo.PublishedWeights
+        zoo.folder zoo.is_here zoo.port_weights zoo.preset
     """,
     "test_examples_run": """
         checkpoints.port_weights checkpoints.read_state_dict data.Augment data.Clip
         data.VideoDecodeError data.VideoSource data.airplanes data.csv data.decode data.folder
         data.prepare data.read_clip data.something_something_v2 evaluation.evaluate
         evaluation.frequency_sensitivity evaluation.plot_embedding_paths
-        evaluation.plot_frequency_sensitivity evaluation.smoothness models.resnet_cifar
-        models.slowonly training.LearningRateGroups training.Recalibrate training.Recipe
-        training.SmoothedCrossentropy training.train zoo.Preset zoo.build zoo.convert
-        zoo.port_weights zoo.push zoo.save zoo.save_weights_half
+        evaluation.plot_frequency_sensitivity evaluation.smoothness training.LearningRateGroups
+        training.Recalibrate training.Recipe training.SmoothedCrossentropy training.train zoo.Preset
+        zoo.convert zoo.port_weights zoo.push zoo.save zoo.save_weights_half
     """,
 }
 

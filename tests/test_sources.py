@@ -9,7 +9,7 @@ import pytest
 
 import keras_vidreg as kv
 from keras_vidreg.checkpoints.layouts import LAYOUTS
-from keras_vidreg.models.movinet import ARCHITECTURES
+from keras_vidreg.models._movinet import ARCHITECTURES
 from keras_vidreg.zoo import BUILDERS, Preset
 from keras_vidreg.zoo.labels import FOLDER, label_sets, read_labels
 from keras_vidreg.zoo.published import PUBLISHED, TABLE

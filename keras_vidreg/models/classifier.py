@@ -3,6 +3,9 @@
 import dataclasses
 import functools
 import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,36 +26,45 @@ class VideoClassifier(keras.Model):
     """A Functional Keras model that knows its labels and how to feed itself.
 
     Args:
-        inputs: symbolic video, `(B, T, H, W, 3)`, in the pixel range that `clip` states.
-        outputs: symbolic logits, `(B, classes)`.
-        labels: number of classes, or their names.
-        clip: the `Clip` that the model was made for.
-        features: name of the layer whose output is the backbone's.
-        embeddings: name of the layer whose output `embed` gives. Defaults to `features`.
-        name: of the model.
+        inputs: Symbolic video, `(B, T, H, W, 3)`, in the pixel range that `clip` states.
+        outputs: Symbolic logits, `(B, classes)`.
+        name: String. Name of the model.
+        labels: Integer or strings. Number of classes, or their names.
+        clip: `kv.data.Clip`. What the model was made for.
+        features: String. Name of the layer whose output is the backbone's.
+        embeddings: String. Name of the layer whose output `embed` gives. Defaults to `features`.
 
     Raises:
-        ValueError: if the labels do not fit the outputs.
+        ValueError: If the labels do not fit the outputs.
 
     Example:
 
     >>> model = kv.models.movinet("a0", labels=["yes", "no"])
     >>> model.compile(optimizer="adamw")  # cross-entropy on logits, accuracy
     >>> model.classify(np.zeros((8, 64, 64, 3), "uint8"), top=1)
-    [('yes', 0.5)]
+    [('yes', 0.5...)]
     """
 
     def __init__(
-        self, inputs, outputs, name=None, *, labels=None, clip=None, features=None, embeddings=None
+        self,
+        inputs: keras.KerasTensor,
+        outputs: keras.KerasTensor,
+        name: str | None = None,
+        *,
+        labels: int | Sequence[str] | None = None,
+        clip: Clip | None = None,
+        features: str | None = None,
+        embeddings: str | None = None,
     ):
         super().__init__(inputs=inputs, outputs=outputs, name=name)
-        self._description = self._origin = None
-        self._undescribed = "it is not known how it was built"
+        self._description: Description | None = None
+        self._undescribed: str | None = "it is not known how it was built"
+        self._origin: str | None = None
         if labels is None:
             self._clone_of(getattr(outputs, "classifier", None))
             return
         self._labels = label_names(labels)
-        self._clip = clip
+        self._clip: Any = clip
         self._features = features
         self._embeddings = embeddings or features
         if len(self._labels) != outputs.shape[-1]:
@@ -83,17 +95,17 @@ class VideoClassifier(keras.Model):
         return outputs
 
     @property
-    def labels(self):
+    def labels(self) -> tuple[str, ...]:
         """Names of the classes, in the order of the logits."""
         return self._labels
 
     @property
-    def clip(self):
+    def clip(self) -> Clip:
         """The `Clip`: everything needed to feed the model correctly."""
         return self._clip
 
     @functools.cached_property  # written to __dict__, so Keras does not track it as a layer
-    def backbone(self):
+    def backbone(self) -> keras.Model:
         """The part in front of the head, `(B, T, H, W, 3)` to `(B, T, h, w, C)`; same weights."""
         features = self.get_layer(self._features).output
         return keras.Model(self.inputs[0], features, name=f"{self.name}_backbone")
@@ -117,14 +129,14 @@ class VideoClassifier(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         self.optimizer.build(self.trainable_variables)
 
-    def freeze(self, part="backbone"):
+    def freeze(self, part: str = "backbone") -> list[str]:
         """Keep a part of the model as it is in training; call `compile` afterwards.
 
         Frozen batch normalizations use their moving statistics and leave them alone. What is
         frozen already stays frozen.
 
         Args:
-            part: one of
+            part: String. One of
                 `"backbone"`: all layers in front of the head, as in `.backbone`;
                 `"all_but_head"`: all but the last layer, which gives the logits;
                 a word, such as `"res4"` or `"block2"`: the layers of that stage (those called so,
@@ -137,7 +149,7 @@ class VideoClassifier(keras.Model):
             Names of the layers with weights that this call froze, from the input on.
 
         Raises:
-            ValueError: if there is no such part.
+            ValueError: If there is no such part.
 
         Example:
 
@@ -150,26 +162,26 @@ class VideoClassifier(keras.Model):
             layer.trainable = False
         return [layer.name for layer in layers]
 
-    def unfreeze(self):
+    def unfreeze(self) -> None:
         """Let every layer be trained again; call `compile` afterwards."""
         for layer in self.layers:  # TensorFlow does not pass a value on that the model has already
             layer.trainable = True
 
-    def classify(self, video, top=5):
+    def classify(self, video: Any, top: int = 5) -> list[tuple[str, float]]:
         """The most probable labels of one video.
 
         Args:
-            video: path of a video file or of a folder of frames, or an array, tensor or list of
+            video: Path of a video file or of a folder of frames, or an array, tensor or list of
                 frames `(T, H, W, 3)`: integers from 0 to 255 as decoded, or floating point in the
                 pixel range of `.clip`, which is fed as it is.
-            top: how many labels, at least 1. Defaults to 5.
+            top: Integer. How many labels, at least 1. Defaults to 5.
 
         Returns:
             List of `(label, probability)`, the most probable first.
 
         Raises:
-            VideoDecodeError: if the file holds no readable video.
-            ValueError: for an array of another shape or with other numbers, or if `top` is no
+            VideoDecodeError: If the file holds no readable video.
+            ValueError: If it is an array of another shape or with other numbers, or if `top` is no
                 positive integer.
         """
         if isinstance(top, bool) or not isinstance(top, int) or top < 1:
@@ -185,23 +197,23 @@ class VideoClassifier(keras.Model):
         best = np.argsort(-scores, kind="stable")[:top]
         return [(self.labels[i], float(scores[i])) for i in best]
 
-    def embed(self, video, per_frame=False):
+    def embed(self, video: Any, per_frame: bool = False) -> np.ndarray:
         """Features of a video, or of several: one vector a clip, or one a frame.
 
         They are what the backbone gives, averaged over space and time, or over space only. A GRW
         classifier gives its embeddings Z, averaged over time or as they are.
 
         Args:
-            video: as in `classify`; or an array `(B, T, H, W, 3)` of several.
-            per_frame: whether to keep time. Defaults to False.
+            video: As in `classify`; or an array `(B, T, H, W, 3)` of several.
+            per_frame: Boolean. Whether to keep time. Defaults to False.
 
         Returns:
             float32 array `(C,)`, or `(T', C)` if `per_frame`: T' is T, or less in backbones that
             subsample time. With `(B, ...)` in front for several videos.
 
         Raises:
-            VideoDecodeError: if the file holds no readable video.
-            ValueError: for an array of another shape or with other numbers.
+            VideoDecodeError: If the file holds no readable video.
+            ValueError: If it is an array of another shape or with other numbers.
 
         Example:
 
@@ -229,34 +241,34 @@ class VideoClassifier(keras.Model):
             return model.predict_on_batch(videos)
 
     @property
-    def description(self):
+    def description(self) -> Description | None:
         """The `Description` that builds such a model; None if layers were put in or replaced."""
         return self._description
 
     @property
-    def origin(self):
+    def origin(self) -> str | None:
         """Name of the zoo entry, folder or address whose weights the model was given, or None."""
         return self._origin
 
-    def described_by(self, what, origin=None):
+    def described_by(self, what: Description | str, origin: str | None = None) -> None:
         """Say how the model was built: a `Description`, or in words why there is none."""
-        known = isinstance(what, Description)
-        self._description, self._undescribed = (what, None) if known else (None, what)
+        self._description = what if isinstance(what, Description) else None
+        self._undescribed = None if isinstance(what, Description) else what
         self._origin = origin
 
     @property
-    def undescribed(self):
+    def undescribed(self) -> str | None:
         """Why there is no description, in words; None if there is one."""
         return self._undescribed
 
     @classmethod
-    def from_preset(cls, name, **options):
+    def from_preset(cls, name: str | Path, **options: Any) -> "VideoClassifier":
         """The same as `kv.zoo.load`: a zoo entry, a folder, or `"hf://user/repo"`."""
         from keras_vidreg import zoo
 
         return zoo.load(name, **options)
 
-    def save_to_preset(self, folder, **facts):
+    def save_to_preset(self, folder: str | Path, **facts: Any) -> Path:
         """The same as `kv.zoo.save`."""
         from keras_vidreg import zoo
 

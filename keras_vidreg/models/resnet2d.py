@@ -1,6 +1,7 @@
 """Residual networks for small images, with a regularizer in their blocks."""
 
 import functools
+from collections.abc import Callable, Sequence
 
 import keras
 from keras import ops
@@ -12,8 +13,14 @@ NORM_EPSILON = 1e-5
 
 
 def resnet_cifar(
-    depth=110, *, labels=100, regularizer=None, stages=(2, 3), norm_momentum=0.9, name=None
-):
+    depth: int = 110,
+    *,
+    labels: int = 100,
+    regularizer: Callable | None = None,
+    stages: Sequence[int] = (2, 3),
+    norm_momentum: float = 0.9,
+    name: str | None = None,
+) -> keras.Model:
     """The residual network for images of CIFAR's size, a plain Keras model.
 
     A convolution, then three stages of `n = (depth - 2) / 6` basic blocks with 16, 32 and 64
@@ -24,26 +31,25 @@ def resnet_cifar(
     two, is the rule of the 3D networks (res4 and res5 of four stages) taken over.
 
     Args:
-        depth: layers with weights, `6 n + 2`. Defaults to 110.
-        labels: number of classes. Defaults to 100.
-        regularizer: what gives a new layer, `regularizer(name=...)`, for example
+        depth: Integer. Layers with weights, `6 n + 2`. Defaults to 110.
+        labels: Integer. Number of classes. Defaults to 100.
+        regularizer: Callable. What gives a new layer, `regularizer(name=...)`, for example
             `functools.partial(kv.layers.RandomMeanScaling, stddev=0.5)`. Defaults to none.
-        stages: of 1 to 3, those with the regularizer. Defaults to `(2, 3)`.
-        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
-            Defaults to 0.9.
-        name: of the model. Defaults to `resnet_cifar_110` and so on.
+        stages: Integers. Of 1 to 3, those with the regularizer. Defaults to `(2, 3)`.
+        norm_momentum: Float. Share of the moving statistics that a batch normalization keeps in a
+            step. Defaults to 0.9.
+        name: String. Name of the model. Defaults to `resnet_cifar_110` and so on.
 
     Returns:
-        A Functional `keras.Model`, `(B, H, W, 3)` to logits `(B, labels)`, randomly initialised;
+        A Functional `keras.Model`, `(B, H, W, 3)` to logits `(B, labels)`, randomly initialized;
         any size.
 
     Raises:
-        ValueError: for a depth of another form or an unknown stage.
+        ValueError: If it is a depth of another form or an unknown stage.
 
     Example:
 
-    >>> rms = functools.partial(kv.layers.RandomMeanScaling, stddev=0.5)
-    >>> model = kv.models.resnet_cifar(20, labels=10, regularizer=rms)
+    >>> model = kv.models.resnet_cifar(20, labels=10, regularizer=kv.layers.RandomMeanScaling)
     >>> model(np.zeros((1, 32, 32, 3), "float32")).shape
     (1, 10)
 

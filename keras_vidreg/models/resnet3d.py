@@ -6,7 +6,8 @@ import keras
 
 from keras_vidreg.data import Clip
 from keras_vidreg.layers import Conv3D, DepthwiseConv3D, SpatialMaxPooling
-from keras_vidreg.models.insert import own_seeds
+from keras_vidreg.models.classifier import VideoClassifier
+from keras_vidreg.models.description import label_names
 
 STAGES = ("res2", "res3", "res4", "res5")
 # Depth of the network: blocks in each stage. Up to 34 they are basic blocks, then bottlenecks.
@@ -17,7 +18,6 @@ DEPTHS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-NORM_MOMENTUM = 0.9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +78,9 @@ def preserved(stage, strides):
     return first, mixture, second, third
 
 
-def stage_table(depth, width, times, strides=(1, 2, 2)):
+def stage_table(depth, width, times, strides=(1, 2, 2), depths=DEPTHS):
     """`Stage`s of twice the width each; all but res2 begin with `strides`."""
-    check_depth(depth, DEPTHS)
+    check_depth(depth, depths)
     expansion = 1 if depth < 50 else 4
     return tuple(
         Stage(
@@ -90,7 +90,7 @@ def stage_table(depth, width, times, strides=(1, 2, 2)):
             time=time,
             strides=strides if i else (1, 1, 1),
         )
-        for i, (blocks, time) in enumerate(zip(DEPTHS[depth], times, strict=True))
+        for i, (blocks, time) in enumerate(zip(depths[depth], times, strict=True))
     )
 
 
@@ -106,14 +106,14 @@ class ResNet3D:
     """Adds the parts of a residual network to a graph, and the layers that the user wants in them.
 
     Args:
-        block: name in `BLOCKS`.
-        table: four `Stage`s, res2 to res5.
+        block: Name in `BLOCKS`.
+        table: Four `Stage`s, res2 to res5.
+        branches: `Branches`.
         padding: `"symmetric"` (PyTorch's rule) or `"same"` (TensorFlow's).
-        epsilon, norm_momentum: of the normalization.
-        regularizer, positions, stages, drop, drop_rate: as in `kv.models.slowonly`.
-        drop_by: whether the drop rate grows with every `"block"` or with every `"stage"`.
-        prefix: of all layers' names.
-        finish: called with the branch, the stage, whether the block is its stage's last one, and
+        epsilon: Of the normalization.
+        drop_by: Whether the drop rate grows with every `"block"` or with every `"stage"`.
+        prefix: Of all layers' names.
+        finish: Called with the branch, the stage, whether the block is its stage's last one, and
             the block's name; returns the branch as it is added to the shortcut.
     """
 
@@ -121,45 +121,38 @@ class ResNet3D:
         self,
         block,
         table,
+        branches,
         *,
         padding="symmetric",
         epsilon=1e-5,
-        norm_momentum=NORM_MOMENTUM,
-        regularizer=None,
-        positions=None,
-        stages=("res4", "res5"),
-        drop=None,
-        drop_rate=0.0,
         drop_by="block",
         prefix="",
         finish=None,
     ):
         self.block = BLOCKS[block]
         self.table = table
+        self.branches = branches
         self.padding = padding
         self.epsilon = epsilon
-        self.norm_momentum = norm_momentum
+        self.drop_by = drop_by
         self.prefix = prefix
         self.finish = finish
-        self.drop = own_seeds(drop)
-        self.drop_rate = drop_rate
-        self.drop_by = drop_by
-        self.regularizer = own_seeds(regularizer)
-        self.stages = _chosen("stages", stages, STAGES)
+        self.stages = _chosen("stages", branches.stages, STAGES)
         units = self.block(table[0], (1, 1, 1))
         norms = [f"bn{unit.label}" for unit in units]
         order = [f"{kind}{unit.label}" for unit in units for kind in ("conv", "bn", "relu")]
         order = [name for name in order if name != "relu2_mix"]
+        positions = branches.positions
         if positions is None:
             positions = "all_bns" if block == "basic" else norms[-1]
         positions = _chosen("positions", positions, ("all_bns", *order))
         self.positions = {
             name for chosen in positions for name in (norms if chosen == "all_bns" else [chosen])
         }
-        if drop is None and drop_rate:
+        if branches.drop is None and branches.drop_rate:
             raise ValueError(
                 "`drop_rate` needs `drop`, a layer such as `kv.layers.StochasticDepth`. "
-                f"Received: drop_rate={drop_rate}, drop=None"
+                f"Received: drop_rate={branches.drop_rate}, drop=None"
             )
 
     @property
@@ -185,8 +178,8 @@ class ResNet3D:
                 stage,
                 stage.strides if i == 0 else (1, 1, 1),
                 f"{name}_block{i}_",
-                rate=self.drop_rate * self.depth(index, i),
-                regularized=self.regularizer is not None and name in self.stages,
+                rate=self.branches.drop_rate * self.depth(index, i),
+                regularized=self.branches.regularizer is not None and name in self.stages,
                 last=i == stage.blocks - 1,
             )
         return x
@@ -204,7 +197,7 @@ class ResNet3D:
         def at(x, position, layer):
             if not regularized or position not in self.positions:
                 return x
-            return self.regularizer(name=f"{self.prefix}{name}{layer}_regularizer")(x)
+            return self.branches.regularizer(name=f"{self.prefix}{name}{layer}_regularizer")(x)
 
         shortcut = x
         units = self.block(stage, strides)
@@ -213,8 +206,8 @@ class ResNet3D:
         if self.finish is not None:
             x = self.finish(x, stage, last, f"{self.prefix}{name}")
         x = at(x, f"relu{units[-1].label}", "add")  # before the sum that the last ReLU takes
-        if self.drop is not None:
-            x = self.drop(rate, name=f"{self.prefix}{name}drop")(x)
+        if self.branches.drop is not None:
+            x = self.branches.drop(rate, name=f"{self.prefix}{name}drop")(x)
         if max(strides) > 1 or shortcut.shape[-1] != stage.outputs:
             skip = Unit("", stage.outputs, (1, 1, 1), strides, activation=False)
             shortcut = self.unit(shortcut, skip, f"{name}skip_")
@@ -246,18 +239,28 @@ class ResNet3D:
 
     def norm(self, x, name):
         return keras.layers.BatchNormalization(
-            momentum=self.norm_momentum, epsilon=self.epsilon, name=f"{self.prefix}{name}"
+            momentum=self.branches.norm_momentum, epsilon=self.epsilon, name=f"{self.prefix}{name}"
         )(x)
 
     def activation(self, x, name):
         return keras.layers.Activation("relu", name=f"{self.prefix}{name}")(x)
 
 
-def head(x, classes, dropout):
-    """Mean over time and space, and a linear classifier in float32."""
+def one_pathway(network, inputs, x, *, labels, dropout, clip, name):
+    """The classifier whose stem gives `x`: res2 to res5, and the head."""
+    for stage in STAGES:
+        x = network.stage(x, stage)
+    options = {"labels": labels, "dropout": dropout, "clip": clip, "name": name}
+    return with_head(inputs, x, features=network.features, **options)
+
+
+def with_head(inputs, x, *, features, labels, dropout, clip, name):
+    """The classifier: mean over time and space, and a linear layer in float32."""
+    labels = label_names(labels)
     x = keras.layers.GlobalAveragePooling3D(data_format="channels_last", name="head_pool")(x)
     x = keras.layers.Dropout(dropout, name="head_dropout")(x)
-    return keras.layers.Dense(classes, name="logits", dtype="float32")(x)
+    x = keras.layers.Dense(len(labels), name="logits", dtype="float32")(x)
+    return VideoClassifier(inputs, x, labels=labels, clip=clip, features=features, name=name)
 
 
 def kinetics_clip(frames, fps):

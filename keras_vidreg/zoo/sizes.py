@@ -7,7 +7,7 @@ import math
 import keras
 from keras.src.backend.common import global_state
 
-from keras_vidreg.models.flops import flops
+from keras_vidreg.models._flops import flops
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """Per-frame features, smoothed by GRW, then attention over time."""
 
 import functools
+from collections.abc import Sequence
 
 import keras
 
+from keras_vidreg.data import Clip
 from keras_vidreg.layers import GRWSmoothing, PerFrame, StochasticDepth, TemporalPosition
 from keras_vidreg.models.classifier import VideoClassifier
 from keras_vidreg.models.description import described, label_names
@@ -14,55 +16,55 @@ NORM_EPSILON = 1e-5
 
 @described
 def grw_classifier(
-    backbone,
+    backbone: keras.Model,
     *,
-    window,
-    embed_dim,
-    depth,
-    heads,
-    mlp_dim,
-    labels,
-    alpha=0.5,
-    weight=0.1,
-    smooth_at=None,
-    drop_path=0.0,
-    dropout=0.0,
-    clip=None,
-    name=None,
-):
+    window: int,
+    embed_dim: int,
+    depth: int,
+    heads: int,
+    mlp_dim: int,
+    labels: int | Sequence[str],
+    alpha: float = 0.5,
+    weight: float = 0.1,
+    smooth_at: str | None = None,
+    drop_path: float = 0.0,
+    dropout: float = 0.0,
+    clip: Clip | None = None,
+    name: str | None = None,
+) -> VideoClassifier:
     """A classifier on per-frame embeddings that GRW smoothing makes move smoothly.
 
     Features are averaged over space, mapped to embeddings `Z` by one affine layer, smoothed in
-    training by `GRWSmoothing` (the layer `"grw_smoothing"`, whose output is `Z`), normalised, given
+    training by `GRWSmoothing` (the layer `"grw_smoothing"`, whose output is `Z`), normalized, given
     a temporal position, passed through pre-norm attention layers, averaged over time and mapped to
     logits.
 
     Args:
-        backbone: a `VideoClassifier`, whose head is dropped, or a Keras model from
+        backbone: A `VideoClassifier`, whose head is dropped, or a Keras model from
             `(B, T, H, W, 3)` to `(B, T, h, w, C)` or `(B, T, C)`. Its weights are shared.
-        window: frames per smoothing window, T in the paper.
-        embed_dim: size of the embeddings, K.
-        depth: number of attention layers.
-        heads: attention heads per layer; divides `embed_dim`.
-        mlp_dim: hidden units of each layer's feed-forward part.
-        labels: number of classes, or their names.
-        alpha: weight of the small-velocity prior. Defaults to 0.5.
-        weight: weight of the smoothing loss in the total loss. Defaults to 0.1.
-        smooth_at: stage or layer of the backbone that is smoothed instead of the embeddings, such
-            as `"block3"`: its output is averaged over space and normalised to mean 0 and variance 1
-            per channel, without learned parameters, before the loss. The layer is called
-            `"block3_grw_smoothing"`. Defaults to the embeddings.
-        drop_path: probability that a clip skips an attention or feed-forward part in training.
-            Defaults to 0.
-        dropout: rate in front of the last layer. Defaults to 0.
-        clip: what the model is fed with. Defaults to the backbone's.
-        name: of the model. Defaults to the backbone's name with `_grw`.
+        window: Integer. Frames per smoothing window, T in the paper.
+        embed_dim: Integer. Size of the embeddings, K.
+        depth: Integer. Number of attention layers.
+        heads: Integer. Attention heads per layer; divides `embed_dim`.
+        mlp_dim: Integer. Hidden units of each layer's feed-forward part.
+        labels: Integer or strings. Number of classes, or their names.
+        alpha: Float. Weight of the small-velocity prior. Defaults to 0.5.
+        weight: Float. Weight of the smoothing loss in the total loss. Defaults to 0.1.
+        smooth_at: String. Stage or layer of the backbone that is smoothed instead of the
+            embeddings, such as `"block3"`: its output is averaged over space and normalized to mean
+            0 and variance 1 per channel, without learned parameters, before the loss. The layer is
+            called `"block3_grw_smoothing"`. Defaults to the embeddings.
+        drop_path: Float. Probability that a clip skips an attention or feed-forward part in
+            training. Defaults to 0.
+        dropout: Float. Rate in front of the last layer. Defaults to 0.
+        clip: `kv.data.Clip`. What the model is fed with. Defaults to the backbone's.
+        name: String. Name of the model. Defaults to the backbone's name with `_grw`.
 
     Returns:
         A `VideoClassifier`. Frames after the last whole window are not smoothed.
 
     Raises:
-        ValueError: if the heads do not divide the embedding, if the features are of another rank,
+        ValueError: If the heads do not divide the embedding, if the features are of another rank,
             if the backbone has no stage `smooth_at`, or if nothing says what clip the model takes.
 
     Example:

@@ -1,6 +1,7 @@
 """How much a model computes, read from its graph."""
 
 import math
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -9,7 +10,13 @@ from keras_vidreg.layers import DepthwiseConv3D, PerFrame, SelfGating, SqueezeEx
 from keras_vidreg.models.insert import has_graph
 
 
-def flops(model, clip=None, *, per_multiply_add=1, rules=None):
+def flops(
+    model: keras.Model,
+    clip: Clip | Sequence | None = None,
+    *,
+    per_multiply_add: int = 1,
+    rules: dict[type, Callable] | None = None,
+) -> int:
     """Floating-point operations of one forward pass over one clip.
 
     As in the tables of the papers on video networks, a multiplication together with its addition
@@ -20,19 +27,19 @@ def flops(model, clip=None, *, per_multiply_add=1, rules=None):
     Shapes are followed through the graph; nothing is computed and no weight is copied.
 
     Args:
-        model: a Functional or Sequential model; it may hold others.
-        clip: what it is fed with: a `Clip`, or the shape of an input without the batch axis (a
+        model: A Functional or Sequential model; it may hold others.
+        clip: What it is fed with: a `Clip`, or the shape of an input without the batch axis (a
             list of them for several inputs). Defaults to `model.clip`, or to the model's inputs.
-        per_multiply_add: operations in a multiplication with its addition. Defaults to 1.
-        rules: for layers of your own, `{class: function}`; the function takes the layer, a list of
-            input shapes and the output shape, with batch axes, and returns multiply-adds. Defaults
-            to none.
+        per_multiply_add: Integer. Operations in a multiplication with its addition. Defaults to 1.
+        rules: Dict. For layers of your own, `{class: function}`; the function takes the layer, a
+            list of input shapes and the output shape, with batch axes, and returns multiply-adds.
+            Defaults to none.
 
     Returns:
         A whole number.
 
     Raises:
-        ValueError: if the shape of the input is not known, if the model has no graph, or if a
+        ValueError: If the shape of the input is not known, if the model has no graph, or if a
             layer holds matrices and there is no rule for it.
 
     Example:

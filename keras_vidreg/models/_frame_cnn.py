@@ -2,15 +2,17 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
+from typing import Literal
 
 import keras
 from keras import ops
 
 from keras_vidreg.data import Clip
 from keras_vidreg.layers import DepthwiseConv3D, PerFrame, TemporalShift
+from keras_vidreg.models._movinet import multiple_of_8
 from keras_vidreg.models.classifier import VideoClassifier
 from keras_vidreg.models.description import described, label_names
-from keras_vidreg.models.movinet import multiple_of_8
 
 STEM = 16  # channels
 RE, HS = "relu", "hard_swish"
@@ -76,17 +78,17 @@ ARCHITECTURES = {
 
 @described
 def frame_cnn(
-    variant="mobilenet_v3_small",
+    variant: Literal["mobilenet_v3_small", "mobilenet_v3_large"] = "mobilenet_v3_small",
     *,
-    labels=400,
-    temporal_shift=False,
-    causal=False,
-    weights=None,
-    norm_momentum=0.999,
-    dropout=0.2,
-    clip=None,
-    name=None,
-):
+    labels: int | Sequence[str] = 400,
+    temporal_shift: bool = False,
+    causal: bool = False,
+    weights: str | None = None,
+    norm_momentum: float = 0.999,
+    dropout: float = 0.2,
+    clip: Clip | None = None,
+    name: str | None = None,
+) -> VideoClassifier:
     """MobileNetV3 over every frame, then its head behind the mean over space and time.
 
     Layers are named as in `keras.applications`, and without `temporal_shift` the features of a
@@ -95,24 +97,27 @@ def frame_cnn(
     and expands; the shortcut is not shifted.
 
     Args:
-        variant: `"mobilenet_v3_small"` or `"mobilenet_v3_large"`.
-        labels: number of classes, or their names. Defaults to 400.
-        temporal_shift: whether an eighth of the channels moves each way. Defaults to False.
-        causal: whether channels move from earlier to later frames only. Defaults to False.
-        weights: of everything but the head, as `keras.applications` takes them: `None` (random),
-            `"imagenet"` (downloaded by Keras) or the path of a weights file. Defaults to `None`.
-        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
-            Defaults to 0.999, with which the weights for images were made.
-        dropout: rate in front of the last layer. Defaults to 0.2.
-        clip: what the model is fed with. Defaults to 50 frames, 5 a second, of 224 x 224 pixels.
-        name: of the model. Defaults to `variant`, with `_tsm` if shifted.
+        variant: String. `"mobilenet_v3_small"` (the default) or `"mobilenet_v3_large"`.
+        labels: Integer or strings. Number of classes, or their names. Defaults to 400.
+        temporal_shift: Boolean. Whether an eighth of the channels moves each way. Defaults to
+            False.
+        causal: Boolean. Whether channels move from earlier to later frames only. Defaults to False.
+        weights: String. Those of everything but the head, as `keras.applications` takes them:
+            `None` (random), `"imagenet"` (downloaded by Keras) or the path of a weights file.
+            Defaults to `None`.
+        norm_momentum: Float. Share of the moving statistics that a batch normalization keeps in a
+            step. Defaults to 0.999, with which the weights for images were made.
+        dropout: Float. Rate in front of the last layer. Defaults to 0.2.
+        clip: `kv.data.Clip`. What the model is fed with. Defaults to 50 frames, 5 a second, of 224
+            x 224 pixels.
+        name: String. Name of the model. Defaults to `variant`, with `_tsm` if shifted.
 
     Returns:
         A `VideoClassifier`, `(B, T, H, W, 3)` with pixels in [-1, 1] to logits; any number of
         frames and any size.
 
     Raises:
-        ValueError: for an unknown variant.
+        ValueError: If there is no such variant.
 
     Example:
 
@@ -140,7 +145,7 @@ def frame_cnn(
     x = norm(x, "conv", HS)
     for i, block in enumerate(table.blocks):
         block_name = f"expanded_conv_{i}" if i else "expanded_conv"
-        x = _inverted_residual(x, *block, shift, norm, block_name)
+        x = _inverted_residual(x, block, shift, norm, block_name)
     x = _pointwise(x, table.last, "conv_1")
     x = norm(x, "conv_1", HS)
 
@@ -162,10 +167,9 @@ def frame_cnn(
     return model
 
 
-def _inverted_residual(
-    x, kernel, expanded, channels, excite, activation, stride, shift, norm, name
-):
+def _inverted_residual(x, block, shift, norm, name):
     """Expand, convolve per channel, squeeze-and-excite, project, and add to the shortcut."""
+    kernel, expanded, channels, excite, activation, stride = block
     shortcut = x
     has_shortcut = stride == 1 and x.shape[-1] == channels
     if expanded != x.shape[-1]:

@@ -1,6 +1,8 @@
 """MoViNet A0 to A5, for whole clips (base) and causal (the streaming networks on a whole clip)."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Literal
 
 import keras
 
@@ -159,16 +161,16 @@ STRIDES = (2, 2, 2, 1, 2)
 
 @described
 def movinet(
-    variant="a0",
+    variant: Literal["a0", "a1", "a2", "a3", "a4", "a5"] = "a0",
     *,
-    causal=False,
-    labels=600,
-    drop_path=0.0,
-    norm_momentum=0.99,
-    dropout=0.2,
-    clip=None,
-    name=None,
-):
+    causal: bool = False,
+    labels: int | Sequence[str] = 600,
+    drop_path: float = 0.0,
+    norm_momentum: float = 0.99,
+    dropout: float = 0.2,
+    clip: Clip | None = None,
+    name: str | None = None,
+) -> VideoClassifier:
     """MoViNet, a family of small 3D networks found by architecture search.
 
     The causal variant is the streaming network applied to a whole clip: (2+1)D convolutions, hard
@@ -176,23 +178,25 @@ def movinet(
     A3 on. Its gate is `clip(0.2 x + 0.5, 0, 1)`, with which the published weights were made.
 
     Args:
-        variant: `"a0"` to `"a5"`.
-        causal: whether no frame depends on later ones. Defaults to False.
-        labels: number of classes, or their names. Defaults to 600.
-        drop_path: probability that a clip skips the branch of the last block in training; that of
-            block `l` of `L` is `drop_path * l / L`. Defaults to 0.
-        norm_momentum: share of the moving statistics that a batch normalization keeps in a step.
-            Defaults to 0.99.
-        dropout: rate in front of the last layer. Defaults to 0.2.
-        clip: what the model is fed with. Defaults to the paper's setting of this variant.
-        name: of the model. Defaults to `movinet_a0`, or `movinet_a0_causal`, and so on.
+        variant: String. `"a0"` to `"a5"`. Defaults to `"a0"`.
+        causal: Boolean. Whether no frame depends on later ones. Defaults to False.
+        labels: Integer or strings. Number of classes, or their names. Defaults to 600.
+        drop_path: Float. Probability that a clip skips the branch of the last block in training;
+            that of block `l` of `L` is `drop_path * l / L`. Defaults to 0.
+        norm_momentum: Float. Share of the moving statistics that a batch normalization keeps in a
+            step. Defaults to 0.99.
+        dropout: Float. Rate in front of the last layer. Defaults to 0.2.
+        clip: `kv.data.Clip`. What the model is fed with. Defaults to the paper's setting of this
+            variant.
+        name: String. Name of the model. Defaults to `movinet_a0`, or `movinet_a0_causal`, and
+            so on.
 
     Returns:
         A `VideoClassifier`, `(B, T, H, W, 3)` with pixels in [0, 1] to logits, randomly
-        initialised; any number of frames and any size.
+        initialized; any number of frames and any size.
 
     Raises:
-        ValueError: for an unknown variant.
+        ValueError: If there is no such variant.
 
     Example:
 
