@@ -1,12 +1,54 @@
 """What this package uses of Keras beyond its public interface."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 from keras import ops
+from keras.src.backend.common import global_state
 
 
 def flat_layers(layer: keras.Layer) -> list[keras.Layer]:
     """A layer and all layers inside it, at any depth, each once."""
     return list(dict.fromkeys(layer._flatten_layers()))
+
+
+def run_graph(model: keras.Model, inputs, operation_fn):
+    """Pass symbolic inputs through a graph; `operation_fn(operation)` is called in its place."""
+    return model._run_through_graph(inputs, operation_fn=operation_fn)
+
+
+class MarksOutputs:
+    """Symbolic outputs of such a model's graph know it: `tensor.classifier`.
+
+    They are all that `keras.models.clone_model` gives the constructor of a copy.
+    """
+
+    def _run_through_graph(self, *args, **kwargs):
+        outputs = super()._run_through_graph(*args, **kwargs)
+        if isinstance(outputs, keras.KerasTensor):
+            outputs.classifier = self
+        return outputs
+
+
+def copy_lambda(layer: keras.layers.Lambda) -> keras.layers.Lambda:
+    """A copy with the same function, which its config does not keep."""
+    common = keras.layers.Layer.get_config(layer)
+    return keras.layers.Lambda(
+        layer.function, layer._output_shape, layer.mask, layer.arguments, **common
+    )
+
+
+@contextlib.contextmanager
+def no_values() -> Iterator[None]:
+    """Variables that are made in here have no values, and Keras does not remember to draw them."""
+    waiting = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(waiting, ()))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(waiting, before)
 
 
 def steps_taken(model: keras.Model) -> int | None:

@@ -47,3 +47,38 @@ def test_moving_averages():
     optimizer.build([weight])
     (average,) = _keras.moving_averages(optimizer).values()
     assert average.shape == weight.shape and average is not weight
+
+
+def test_run_graph_and_marked_outputs():
+    class Marked(_keras.MarksOutputs, keras.Model):
+        pass
+
+    inputs = keras.Input((2,))
+    model = Marked(inputs, keras.layers.Dense(3, name="dense")(inputs))
+    seen = []
+
+    def watch(operation):
+        seen.append(operation.name)
+        return operation
+
+    outputs = _keras.run_graph(model, keras.KerasTensor((1, 2)), watch)
+    assert seen == ["dense"] and outputs.shape == (1, 3) and outputs.classifier is model
+    assert not hasattr(model(np.ones((1, 2))), "classifier")
+
+
+def test_copy_lambda():
+    offset = 3
+    layer = keras.layers.Lambda(lambda x: x + offset, output_shape=(2,), name="plus")
+    copy = _keras.copy_lambda(layer)
+    assert copy is not layer and copy.name == "plus" and copy.function is layer.function
+    assert copy.compute_output_shape((1, 2)) == (1, 2)
+
+
+def test_no_values():
+    with _keras.no_values():
+        layer = keras.layers.Dense(3)
+        layer.build((None, 2))
+    assert layer.kernel.shape == (2, 3)
+    with keras.StatelessScope():  # gives values to whatever waits for one
+        pass
+    assert layer.kernel._value is None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import keras
 
+from keras_vidreg._keras import run_graph
 from keras_vidreg.data import Clip
 from keras_vidreg.layers import DepthwiseConv3D, PerFrame, SelfGating, SqueezeExcite3D
 from keras_vidreg.models.insert import has_graph
@@ -96,7 +97,7 @@ def _graph(model, inputs, rules):
         for layer in model.layers:
             inputs = watch(layer)(inputs)
     else:  # as the model's own `compute_output_spec` goes through its graph
-        model._run_through_graph(inputs, operation_fn=watch)
+        run_graph(model, inputs, watch)
     return total
 
 

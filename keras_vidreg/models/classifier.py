@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_vidreg._keras import MarksOutputs
 from keras_vidreg.data import Clip
 from keras_vidreg.data.batches import Batches
 from keras_vidreg.models.description import Description, label_names
@@ -22,7 +23,7 @@ PREDICTING = threading.Lock()
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
-class VideoClassifier(keras.Model):
+class VideoClassifier(MarksOutputs, keras.Model):
     """A Functional Keras model that knows its labels and how to feed itself.
 
     Args:
@@ -87,12 +88,6 @@ class VideoClassifier(keras.Model):
             self._description = model.description
         else:
             self._undescribed = "its layers are other than those that it was copied from"
-
-    def _run_through_graph(self, *args, **kwargs):
-        outputs = super()._run_through_graph(*args, **kwargs)
-        if isinstance(outputs, keras.KerasTensor):
-            outputs.classifier = self
-        return outputs
 
     @property
     def labels(self) -> tuple[str, ...]:

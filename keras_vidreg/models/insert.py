@@ -6,6 +6,7 @@ import re
 import keras
 from keras import ops
 
+from keras_vidreg._keras import copy_lambda, flat_layers
 from keras_vidreg.models.classifier import VideoClassifier
 
 
@@ -104,11 +105,8 @@ def insert_layers(model, front):
             config = layer.get_config()
             del config["layer"]
             return type(layer)(copy(layer.layer), **config)
-        if type(layer) is keras.layers.Lambda:  # its config does not keep what the function uses
-            common = keras.layers.Layer.get_config(layer)
-            return keras.layers.Lambda(
-                layer.function, layer._output_shape, layer.mask, layer.arguments, **common
-            )
+        if type(layer) is keras.layers.Lambda:
+            return copy_lambda(layer)
         return type(layer).from_config(layer.get_config())
 
     def copy_sequential(sequence):
@@ -202,7 +200,7 @@ def _copy_state(copies):
             new.trainable = old.trainable
             continue
         # Sets the layers inside as well, and those come later.
-        for before, after in zip(_inner_layers(old), _inner_layers(new), strict=True):
+        for before, after in zip(flat_layers(old), flat_layers(new), strict=True):
             after.trainable = before.trainable
         for weight in old.weights:
             if owners.setdefault(id(weight), old) is not old:
@@ -215,11 +213,6 @@ def _copy_state(copies):
             new.build_from_config(old.get_build_config())
         for before, after in zip(old.variables, new.variables, strict=True):
             after.assign(ops.copy(before))  # JAX would let both have one buffer, and free it
-
-
-def _inner_layers(layer):
-    """A layer and those that it holds, outer ones first."""
-    return layer._flatten_layers()
 
 
 def own_seeds(factory):

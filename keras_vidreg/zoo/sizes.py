@@ -1,12 +1,9 @@
 """How large a network is and how much it computes, without computing or allocating anything."""
 
-import contextlib
 import dataclasses
 import math
 
-import keras
-from keras.src.backend.common import global_state
-
+from keras_vidreg._keras import no_values
 from keras_vidreg.models._flops import flops
 
 
@@ -28,7 +25,7 @@ class Sizes:
 
 def sizes(description):
     """The `Sizes` of what a `Description` builds."""
-    with _no_values():
+    with no_values():
         model = description.build()
         try:
             operations = flops(model)
@@ -39,15 +36,3 @@ def sizes(description):
         operations,
         tuple(tuple(weight.shape) for weight in model.weights),
     )
-
-
-@contextlib.contextmanager
-def _no_values():
-    """Variables that are made in here have no values, and Keras does not remember to draw them."""
-    waiting = "uninitialized_variables"
-    before = list(global_state.get_global_attribute(waiting, ()))
-    try:
-        with keras.StatelessScope(initialize_variables=False):
-            yield
-    finally:
-        global_state.set_global_attribute(waiting, before)
