@@ -51,6 +51,20 @@ def no_values() -> Iterator[None]:
         global_state.set_global_attribute(waiting, before)
 
 
+def track_variables(model: keras.Model) -> None:
+    """Track what was built in a `StatelessScope` as after any other build.
+
+    On PyTorch, `state_dict()`, `to()` and `double()` know only what is tracked.
+    """
+    for layer in flat_layers(model):
+        layer._post_build()
+
+
+def initialize_by(variable: keras.Variable, initializer) -> None:
+    """Give a variable of a `StatelessScope` the function that makes its first value at the end."""
+    variable._initializer = initializer
+
+
 def steps_taken(model: keras.Model) -> int | None:
     """Number of steps of the model's optimizer; None if it was not compiled."""
     optimizer = getattr(model, "optimizer", None)

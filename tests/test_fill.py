@@ -1,11 +1,14 @@
 """Weights from a file: every array where it belongs, nothing drawn at random on the way."""
 
+import re
+
 import h5py
 import keras
 import numpy as np
 import pytest
 
 import keras_vidreg as kv
+from keras_vidreg._keras import flat_layers
 from keras_vidreg.zoo import fill, save_weights, weights
 from keras_vidreg.zoo.fill import build_from_file, build_with_weights
 from keras_vidreg.zoo.sizes import sizes
@@ -146,3 +149,50 @@ def test_sizes_leave_no_variables_to_be_drawn(nothing_drawn):
     assert 0 < found.parameters < sum(map(np.prod, found.shapes))  # not the moving statistics
     with keras.StatelessScope():  # gives values to whatever has none
         pass
+
+
+on_torch = pytest.mark.skipif(keras.backend.backend() != "torch", reason="modules of PyTorch")
+
+
+def state(model):
+    """Arrays that PyTorch finds in a model; Keras numbers the random generators of a process."""
+    found = {re.sub(r"generator_\d+", "generator", k): v for k, v in model.state_dict().items()}
+    assert len(found) == len(model.variables) == len(list(model.parameters()))
+    return found
+
+
+@on_torch
+@pytest.mark.parametrize("labels", [LABELS, ("c", "d", "e")])
+def test_pytorch_finds_all_variables_of_a_filled_model(tmp_path, labels):
+    import torch
+
+    path = tmp_path / "x.weights.h5"
+    save_weights(random_values(), path)
+    keras.utils.clear_session()  # numbers begin anew, as in a new process
+    model = build_from_file(make, path, labels, LABELS)
+    found = state(model)
+    assert list(found) == list(state(make(labels)))
+    for name, value in arrays(model).items():
+        assert found[f"_torch_params.{name}"].numpy().tobytes() == value.tobytes(), name
+    torch.save(model.state_dict(), tmp_path / "x.pt")
+    keras.utils.clear_session()
+    other = build_from_file(make, path, labels, LABELS)
+    for weight in other.weights:
+        weight.assign(np.zeros(weight.shape))
+    other.load_state_dict(torch.load(tmp_path / "x.pt", weights_only=True))
+    same_bits(other, arrays(model))
+    assert {w.value.dtype for w in other.double().weights} == {torch.float64}
+
+
+@on_torch
+@pytest.mark.parametrize(
+    "options", [{}, {"labels": ["left", "right", "neither"]}, {"weights": None}]
+)
+def test_pytorch_finds_all_variables_of_a_zoo_model(options):
+    model = kv.zoo.load("movinet_a0_grw_airplanes", **options)
+    normal = model.description.build()
+    assert list(state(model)) == list(state(normal))
+    shapes = [[tuple(p.shape) for p in m.parameters()] for m in (model, normal)]
+    assert shapes[0] == shapes[1]
+    tracked = [[len(layer.state_dict()) for layer in flat_layers(m)] for m in (model, normal)]
+    assert tracked[0] == tracked[1]

@@ -30,6 +30,17 @@ def test_flat_layers_and_trained_norms():
     assert _keras.trained_norms(model) == [norms[0]]
 
 
+def test_initialize_by_and_track_variables():
+    with keras.StatelessScope():
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        _keras.initialize_by(model.layers[0].bias, keras.initializers.Constant(3))
+    assert keras.ops.convert_to_numpy(model.layers[0].bias) == 3
+    _keras.track_variables(model)
+    assert len(model.variables) == 2
+    if keras.backend.backend() == "torch":
+        assert len(model.state_dict()) == len(model.layers[0].state_dict()) == 2
+
+
 def test_steps_taken():
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
     assert _keras.steps_taken(model) is None

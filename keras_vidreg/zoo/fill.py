@@ -9,6 +9,7 @@ import h5py
 import keras
 import numpy as np
 
+from keras_vidreg._keras import initialize_by, track_variables
 from keras_vidreg._text import printable
 from keras_vidreg.models.description import label_names
 from keras_vidreg.zoo.weights import PATH
@@ -31,17 +32,19 @@ def build_with_weights(make, fill):
             fill(model)
         except BaseException:
             for variable in model.variables:
-                variable._initializer = _First(np.zeros(variable.shape, "u1"))
+                initialize_by(variable, _First(np.zeros(variable.shape, "u1")))
             raise
         firsts = []
         for variable in model.variables:
             value = scope.get_current_value(variable)
             if value is not None:
-                variable._initializer = _First(value)
-                firsts.append((variable, variable._initializer))
+                first = _First(value)
+                initialize_by(variable, first)
+                firsts.append((variable, first))
     for variable, first in firsts:
         if not first.used:  # by a version of Keras that makes variables in another way
             variable.assign(first.value)
+    track_variables(model)
     return model
 
 
