@@ -192,6 +192,7 @@ def test_pytorch_finds_all_variables_of_a_zoo_model(options):
     model = kv.zoo.load("movinet_a0_grw_airplanes", **options)
     normal = model.description.build()
     assert list(state(model)) == list(state(normal))
+    assert len(model.backbone.state_dict()) == len(model.backbone.variables)
     shapes = [[tuple(p.shape) for p in m.parameters()] for m in (model, normal)]
     assert shapes[0] == shapes[1]
     tracked = [[len(layer.state_dict()) for layer in flat_layers(m)] for m in (model, normal)]

@@ -45,6 +45,9 @@ def build_with_weights(make, fill):
         if not first.used:  # by a version of Keras that makes variables in another way
             variable.assign(first.value)
     track_variables(model)
+    for part in vars(model).values():
+        if isinstance(part, keras.Model):  # `backbone`, which Keras looks at as it loads a file
+            track_variables(part)
     return model
 
 
