@@ -28,7 +28,7 @@ def shown(value: object, longest: int = LONGEST) -> str:
     """
     if isinstance(value, (str, bytes)):
         text = repr(value[: longest + 1])
-    elif _is_number(value) or (type(value) in (list, tuple) and _is_short(value)):
+    elif _is_number(value) or _is_short(value):
         text = repr(value)
     elif isinstance(value, int):
         text = f"an integer of {value.bit_length()} bits"
@@ -39,8 +39,10 @@ def shown(value: object, longest: int = LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
-def _is_short(values: list | tuple) -> bool:
-    return len(values) <= 8 and all(map(_is_number, values))
+def _is_short(value: object) -> bool:
+    if type(value) is list or type(value) is tuple:
+        return len(value) <= 8 and all(map(_is_number, value))
+    return False
 
 
 def _is_number(value: object) -> bool:

@@ -37,9 +37,10 @@ def examples_folder(tmp_path, monkeypatch):
     """The current folder has the files that examples in the documentation name."""
     shutil.copytree(ROOT / "examples" / "clips", tmp_path / "examples" / "clips")
     for file in (tmp_path / "examples" / "clips").glob("*.mp4"):
-        folder = tmp_path / "videos" / "train" / file.stem.partition("_")[0]
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(file, folder)
+        for split in ("test", "train"):
+            folder = tmp_path / "videos" / split / file.stem.partition("_")[0]
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, folder)
     (folder / "broken.mp4").write_bytes(b"not a video")
     shutil.copy(file, tmp_path / "clip.mp4")
     monkeypatch.chdir(tmp_path)

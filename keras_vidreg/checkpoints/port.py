@@ -33,8 +33,9 @@ def port_weights(model: keras.Model, state_dict: dict[str, np.ndarray], layout: 
 
     Example:
 
+    >>> found = kv.checkpoints.read_state_dict("movinet_a0.npz")
     >>> model = kv.models.movinet("a0")
-    >>> kv.zoo.port_weights(model, state_dict, "movinet_pytorch")
+    >>> kv.checkpoints.port_weights(model, found.arrays, "movinet_pytorch")
     """
     if layout not in LAYOUTS:
         raise ValueError(

@@ -71,9 +71,9 @@ class Augment:
         ratio: `(least, most)` width by height of that crop, relative to `size`. Defaults to
             `(3 / 4, 4 / 3)`.
         flip: Probability of a left-right flip. Defaults to 0.
-        brightness: b, pixels times a factor from 1 - b to 1 + b. Defaults to 0.
-        contrast: c, distance from the clip's mean gray times 1 - c to 1 + c. Defaults to 0.
-        saturation: s, distance from each pixel's gray times 1 - s to 1 + s. Defaults to 0.
+        brightness: Number b, pixels times a factor from 1 - b to 1 + b. Defaults to 0.
+        contrast: Number c, distance from the clip's mean gray times 1 - c to 1 + c. Defaults to 0.
+        saturation: Number s, distance from each pixel's gray times 1 - s to 1 + s. Defaults to 0.
         size: `(height, width)` of the result. Defaults to `None`, that of the clip, filled in by
             the reader.
 
@@ -87,7 +87,7 @@ class Augment:
     Example:
 
     >>> video = np.zeros((8, 64, 80, 3), np.uint8)
-    >>> Augment(flip=0.5, size=(48, 48))(video, np.random.default_rng(0)).shape
+    >>> kv.data.Augment(flip=0.5, size=(48, 48))(video, np.random.default_rng(0)).shape
     (8, 48, 48, 3)
     """
 

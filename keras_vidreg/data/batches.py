@@ -4,7 +4,7 @@ import functools
 import os
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import TYPE_CHECKING, Literal
 
 import grain
@@ -145,7 +145,8 @@ class Batches(keras.utils.PyDataset):
         self._order = order.repeat()  # place epoch * videos + slot: number of the video
         self._examples = self._order.map_with_index(self._example)
         self._lock, self._error_lock = threading.Lock(), threading.Lock()
-        self._reader = self._next = None
+        self._reader: Generator | None = None
+        self._next: tuple[int, int] | None = None
         self._seen, self._ended, self._early, self._reported = None, False, False, 0
 
     def __len__(self) -> int:

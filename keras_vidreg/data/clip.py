@@ -37,12 +37,12 @@ class Clip:
 
     Example:
 
-    >>> clip = Clip(frames=16, fps=5, size=172, resize=192)
+    >>> clip = kv.data.Clip(frames=16, fps=5, size=172, resize=192)
     >>> clip.frame_size(240, 320)      # height and width after resizing, before the crop
     (192, 256)
-    >>> Clip(frames=50, fps=5, size=172, resize=(200, 200)).frame_size(240, 320)
+    >>> kv.data.Clip(frames=50, fps=5, size=172, resize=(200, 200)).frame_size(240, 320)
     (200, 200)
-    >>> Clip.from_dict(clip.to_dict()) == clip
+    >>> kv.data.Clip.from_dict(clip.to_dict()) == clip
     True
     """
 

@@ -36,13 +36,14 @@ class FrameConverter:
     ):
         self.frame_size = frame_size
         self.check = check
-        self.first = self.size = None
+        self.first: tuple[int, ...] = ()
+        self.size: tuple[int, ...] = ()
         self.scaler = VideoReformatter()
 
     def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         turned, flip_y, flip_x = _orientation(frame)
         upright = (frame.width, frame.height) if turned else (frame.height, frame.width)
-        if self.first is None:
+        if not self.first:
             self.first = upright
             self.size = tuple(self.frame_size(*upright)) if self.frame_size else upright
             if self.check is not None:

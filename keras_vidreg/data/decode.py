@@ -67,7 +67,7 @@ def decode(
 
     Example:
 
-    >>> decode("clip.mp4", [0.0, 0.5, 1.0], size=(112, 112)).shape
+    >>> kv.data.decode("clip.mp4", [0.0, 0.25, 0.5], size=(112, 112)).shape
     (3, 112, 112, 3)
     """
     if errors not in ("raise", "partial"):
@@ -94,7 +94,7 @@ def decode(
 def read_frames(
     path: str | os.PathLike,
     timeline: Timeline,
-    indices: Sequence[int],
+    indices: Sequence[int] | np.ndarray,
     frame_size: Callable[[int, int], tuple[int, int]] | None = None,
     *,
     errors: Literal["raise", "partial"] = "raise",

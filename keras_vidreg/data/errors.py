@@ -10,13 +10,13 @@ import av
 class VideoDecodeError(ValueError):
     """A video file cannot give the frames that were asked for.
 
-    Args:
-        path: The file.
-        reason: What is wrong with it, in one line.
+    Attributes:
+        path: String, the file.
+        reason: String, what is wrong with it, in one line.
 
     Example:
 
-    >>> str(VideoDecodeError("clip.mp4", "no video stream"))
+    >>> str(kv.data.VideoDecodeError("clip.mp4", "no video stream"))
     'clip.mp4: no video stream'
     """
 

@@ -20,7 +20,8 @@ def prepare(video: np.ndarray, clip: Clip) -> np.ndarray:
 
     Example:
 
-    >>> prepare(np.zeros((8, 240, 320, 3), "uint8"), Clip(frames=16, fps=5, size=172)).shape
+    >>> clip = kv.data.Clip(frames=16, fps=5, size=172)
+    >>> kv.data.prepare(np.zeros((8, 240, 320, 3), "uint8"), clip).shape
     (8, 172, 172, 3)
     """
     convert = FrameConverter(clip.frame_size)

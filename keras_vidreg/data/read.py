@@ -130,7 +130,7 @@ def read_clip(
 
     Example:
 
-    >>> read_clip("clip.mp4", Clip(frames=8, fps=5, size=112)).shape
+    >>> kv.data.read_clip("clip.mp4", kv.data.Clip(frames=8, fps=5, size=112)).shape
     (8, 112, 112, 3)
     """
     temporal, crops = parse_views(views)
@@ -163,9 +163,31 @@ def read_views(
     max_pixels: int = MAX_PIXELS,
     memory: FrameCache | None = None,
 ) -> np.ndarray:
-    """All views of a file at once, each frame decoded once: (V, T, H, W, 3) float32.
+    """Reads all views of a file at once, each frame decoded once.
 
-    The arguments are those of `read_clip`.
+    Args:
+        path: As for `read_clip`.
+        clip: As for `read_clip`.
+        views: How many, in time and across, as for `read_clip`.
+        sampling: As for `read_clip`. Defaults to `"clip"`.
+        short: As for `read_clip`. Defaults to `"loop"`.
+        start: As for `read_clip`. Defaults to `None`.
+        end: As for `read_clip`. Defaults to `None`.
+        max_pixels: As for `read_clip`. Defaults to 2^25.
+        memory: As for `read_clip`. Defaults to `None`.
+
+    Returns:
+        (V, T, H, W, 3) float32 in the clip's pixel range.
+
+    Raises:
+        VideoDecodeError: If the file is broken, or too short with `short="error"`.
+        ValueError: If `views` is no number of views, or the segment is none.
+
+    Example:
+
+    >>> clip = kv.data.Clip(frames=4, fps=8, size=48, resize=64)
+    >>> kv.data.read_views("clip.mp4", clip, "2x3").shape
+    (6, 4, 48, 48, 3)
     """
     temporal, crops = parse_views(views)
     memory = memory or FrameCache(max_pixels=max_pixels)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +83,9 @@ class VideoSource:
 
     def __getitem__(self, index: int) -> LabeledVideo:
         return self.records[index]
+
+    def __iter__(self) -> Iterator[LabeledVideo]:
+        return iter(self.records)
 
     def __repr__(self):
         return f"VideoSource({len(self)} videos, {len(self.labels)} labels, root={self.root!r})"

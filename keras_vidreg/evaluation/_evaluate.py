@@ -95,11 +95,12 @@ def evaluate(
         ValueError: If the source has labels that the model does not know.
 
     Example:
-    ```python
-    larger = dataclasses.replace(model.clip, size=256, resize=256)
-    result = kv.evaluation.evaluate(model, source, views="10x3", clip=larger)
-    result.top1
-    ```
+
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes")
+    >>> source = kv.data.folder("videos/test")
+    >>> result = kv.evaluation.evaluate(model, source, views="2x1", verbose=False)
+    >>> result.clips, result.top1
+    (12, 1.0)
     """
     numbers = label_numbers(source, model)
     temporal, crops = parse_views(views)

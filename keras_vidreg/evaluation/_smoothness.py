@@ -61,15 +61,31 @@ def smoothness(
         A float.
 
     Example:
-    ```python
-    kv.evaluation.smoothness(model, kv.data.airplanes("test"))
-    ```
+
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes")
+    >>> round(kv.evaluation.smoothness(model, kv.data.folder("videos/test")), 2)
+    0.65
     """
     return path_smoothness(embeddings(model, source, layer=layer, batch_size=batch_size))
 
 
 def path_smoothness(z: Any) -> float:
-    """The same of embeddings `z`, `(clips, N, K)` with at least three frames."""
+    """The `smoothness` of embeddings that are already there.
+
+    Args:
+        z: Array `(clips, N, K)` with at least three frames.
+
+    Returns:
+        A float.
+
+    Raises:
+        ValueError: If `z` has another shape.
+
+    Example:
+
+    >>> kv.evaluation.path_smoothness([[[0.0], [1.0], [3.0]]])  # steps of 1 and 2
+    0.6666666666666666
+    """
     z = np.asarray(z, "float64")
     if z.ndim != 3 or z.shape[1] < 3:
         raise ValueError(f"`z` must have shape (clips, frames >= 3, K). Received: {z.shape}")

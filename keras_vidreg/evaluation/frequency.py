@@ -144,14 +144,12 @@ def frequency_sensitivity(
         ValueError: If there is no such layer, or an argument is none of its choices.
 
     Example:
-    ```python
-    models = {"none": baseline, "RMS": rms, "RS on x": rs_x, "RS on r": rs_r}
-    results = {
-        name: kv.evaluation.frequency_sensitivity(model, source, together=True)
-        for name, model in models.items()
-    }
-    kv.evaluation.plot_frequency_sensitivity(results, "frequency.png")
-    ```
+
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes")
+    >>> result = kv.evaluation.frequency_sensitivity(
+    ...     model, kv.data.folder("videos/test"), layers="stem_norm", scales=(0, 1), verbose=False)
+    >>> [(row.band, row.scale) for row in result.rows]
+    [('low', 0.0), ('low', 1.0), ('high', 0.0), ('high', 1.0)]
 
     Reference:
         Kim, Cha, Wee, Bae and Kim, "Regularization on Spatio-Temporally Smoothed Feature for

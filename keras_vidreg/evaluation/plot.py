@@ -36,10 +36,11 @@ def plot_embedding_paths(
         ImportError: If matplotlib is missing.
 
     Example:
-    ```python
-    z = kv.evaluation.embeddings(model, source)
-    kv.evaluation.plot_embedding_paths({"with smoothing": z}, "paths.png")
-    ```
+
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes")
+    >>> z = kv.evaluation.embeddings(model, kv.data.folder("videos/test"))
+    >>> kv.evaluation.plot_embedding_paths({"with smoothing": z}, "paths.png").name
+    'paths.png'
 
     Reference:
         Goldman, Giryes and Satyanarayanan, "Smooth Regularization for Efficient Video
@@ -49,7 +50,8 @@ def plot_embedding_paths(
     from matplotlib.lines import Line2D
 
     axes = figure.subplots(1, len(paths), squeeze=False)[0]
-    names = sorted(set(labels)) if labels is not None else []
+    labels = [] if labels is None else list(labels)
+    names = sorted(set(labels))
     for axis, (title, z) in zip(axes, paths.items(), strict=True):
         points = principal_components(z)[:shown]  # (clips, N, 2)
         for i, path in enumerate(points):
@@ -88,10 +90,15 @@ def plot_frequency_sensitivity(
         ImportError: If matplotlib is missing.
 
     Example:
-    ```python
-    results = {name: kv.evaluation.frequency_sensitivity(m, source) for name, m in models.items()}
-    kv.evaluation.plot_frequency_sensitivity(results, "frequency.png")
-    ```
+
+    >>> names = ["movinet_a0_grw_airplanes"]  # one line for each
+    >>> results = {
+    ...     name: kv.evaluation.frequency_sensitivity(
+    ...         kv.zoo.load(name), kv.data.folder("videos/test"), layers="stem_norm",
+    ...         scales=(0, 1, 2), verbose=False)
+    ...     for name in names}
+    >>> kv.evaluation.plot_frequency_sensitivity(results, "frequency.png").name
+    'frequency.png'
 
     Reference:
         Kim, Cha, Wee, Bae and Kim, "Regularization on Spatio-Temporally Smoothed Feature for

@@ -72,10 +72,10 @@ def convert(file: str | Path, name: str, out: str | Path, layout: str | None = N
         ValueError: For an unknown entry, and for a file that cannot be read or does not fit.
 
     Example:
-    ```python
-    kv.zoo.convert("a0s_grw.pt", "movinet_a0_grw", "mine/a0")
-    model = kv.zoo.load("mine/a0")
-    ```
+
+    >>> folder = kv.zoo.convert("movinet_a0.npz", "movinet_a0", "mine/a0")
+    >>> kv.zoo.load("mine/a0").labels[0]
+    'abseiling'
     """
     from keras_vidreg.zoo._write import write_entry
 

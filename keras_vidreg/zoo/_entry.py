@@ -60,11 +60,16 @@ class Info:
 
 
 class Entry:
-    """A model with weights in a folder: an entry of the zoo, or one that was saved or trained."""
+    """A model with weights in a folder: an entry of the zoo, or one that was saved or trained.
+
+    Args:
+        name: What it was asked for as.
+        folder: Path of its files.
+    """
 
     here, card_file = True, CARD
 
-    def __init__(self, name, folder):
+    def __init__(self, name: str | Path, folder: Path):
         self.name, self._folder = str(name), folder
 
     @property
@@ -115,7 +120,7 @@ class Entry:
         )
 
     @contextlib.contextmanager
-    def opened(self, weights) -> Iterator[tuple[Preset, Path | None]]:
+    def opened(self, weights: str | Path | None) -> Iterator[tuple[Preset, Path | None]]:
         """Preset, and file of the weights that `kv.zoo.load` is asked for."""
         if weights is None:
             path = None
@@ -263,17 +268,29 @@ def trained_here() -> list[str]:
 
 
 def is_here(name: str | Path) -> bool:
-    """Whether an entry can be loaded without a network."""
+    """Whether an entry can be loaded without a network.
+
+    Args:
+        name: As `kv.zoo.load` takes it.
+    """
     return resolve(name).here
 
 
 def folder(name: str | Path) -> Path:
-    """Folder of an entry, as `kv.zoo.load` takes it; it is fetched first, if need be."""
+    """Folder of an entry; it is fetched first, if need be.
+
+    Args:
+        name: As `kv.zoo.load` takes it.
+    """
     return resolve(name).folder
 
 
 def preset(name: str | Path) -> Preset:
-    """The `Preset` of an entry, as `kv.zoo.load` takes it."""
+    """The `Preset` of an entry.
+
+    Args:
+        name: As `kv.zoo.load` takes it.
+    """
     return resolve(name).preset()
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from keras_vidreg._text import printable
 from keras_vidreg.models import Description, VideoClassifier
-from keras_vidreg.zoo._entry import resolve
+from keras_vidreg.zoo._entry import Entry, resolve
 from keras_vidreg.zoo.fill import build_from_file, check_sizes
 
 
 def load(
-    name: str | Path,
+    name: str | Path | Entry,
     *,
     labels: int | Sequence[str] | None = None,
     weights: str | Path | None = "default",

@@ -47,10 +47,12 @@ def push(
         ValueError: For what is no such address, and for a model that cannot be saved.
 
     Example:
-    ```python
-    kv.zoo.push(model, "hf://me/left-or-right", data="200 clips of my cat", license="CC0-1.0")
-    same = kv.zoo.load("hf://me/left-or-right")
-    ```
+
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes", labels=["left", "right"])
+    >>> kv.zoo.push(model, "hf://me/left-or-right", data="200 clips of my cat", license="CC0-1.0")
+    'hf://me/left-or-right@...'
+    >>> kv.zoo.load("hf://me/left-or-right").labels
+    ('left', 'right')
     """
     import huggingface_hub as hub
 

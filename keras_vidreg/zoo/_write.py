@@ -52,13 +52,13 @@ def save(
         ValueError: If it is not known how the model was built, or `folder` holds other files.
 
     Example:
-    ```python
-    model = kv.zoo.load("movinet_a0_grw_airplanes", labels=["left", "right"])
-    kv.zoo.save(model, "mine", data="200 clips of my cat", license="CC0-1.0")
-    same = kv.zoo.load("mine")
-    ```
+
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes", labels=["left", "right"])
+    >>> folder = kv.zoo.save(model, "mine", data="200 clips of my cat", license="CC0-1.0")
+    >>> kv.zoo.load("mine").labels
+    ('left', 'right')
     """
-    facts = {"data": data, "license": license, "accuracy": accuracy or {}}
+    facts: dict[str, Any] = {"data": data, "license": license, "accuracy": accuracy or {}}
     return write_entry(model, folder, name=name, logits=logits, **facts)
 
 

@@ -29,24 +29,24 @@ class PublishedWeights:
         builder: Name in `kv.zoo.BUILDERS`.
         arguments: Keyword arguments of the builder, but for those that the file itself states.
         clip: The input, as the publisher evaluates the network on a single view.
-        channels: `"rgb"` or `"bgr"`, the order that the network wants.
         layout: Name for `kv.zoo.port_weights`.
         container: `"torch"`, `"caffe2"` (a pickle of NumPy arrays) or `"tensorflow"` (a checkpoint
             folder in a `.tar.gz`).
-        member: Which item of the file holds the weights; `None`: the file is the state dict.
         classes: Number of classes.
+        data: What the network was trained on.
+        accuracy: `{"top1": 74.58, "top5": 91.63}`, in percent, as printed.
+        views: How many views of a video that is the mean of, `"10 clips x 3 crops"`.
+        reported_by: Who measured it.
+        references: `{fact: address}`, where the facts above stand.
+        channels: `"rgb"` or `"bgr"`, the order that the network wants.
+        member: Which item of the file holds the weights; `None`: the file is the state dict.
         labels: Which of the lists in `keras_vidreg/zoo/labels` the logits follow.
         url: Address of the file.
         repo, filename, revision: The same for a file on the Hugging Face Hub.
         sha256: Of the file, or the first digits of it.
         git_blob: Its object name in git.
         size_mb: Megabytes, rounded as the publisher states them.
-        data: What the network was trained on.
         license: SPDX name of the license that the publisher puts on what surrounds the weights.
-        accuracy: `{"top1": 74.58, "top5": 91.63}`, in percent, as printed.
-        views: How many views of a video that is the mean of, `"10 clips x 3 crops"`.
-        reported_by: Who measured it.
-        references: `{fact: address}`, where the facts above stand.
         notes: What else to know, and where sources disagree.
     """
 

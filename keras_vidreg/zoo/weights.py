@@ -41,9 +41,10 @@ def save_weights_half(model: keras.Model, path: str | Path) -> str:
         ValueError: If a weight is not finite, or is too large for float16 (65504).
 
     Example:
-    ```python
-    kv.zoo.save_weights_half(model, "model.weights.h5")
-    ```
+
+    >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    >>> digest = kv.zoo.save_weights_half(model, "model.weights.h5")
+    >>> model.load_weights("model.weights.h5")
     """
     return _save(model, path, _to_half)
 

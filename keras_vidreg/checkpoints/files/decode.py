@@ -2,6 +2,7 @@
 
 import math
 import sys
+from typing import Literal
 
 import numpy as np
 
@@ -12,6 +13,7 @@ BFLOAT16 = "bfloat16"  # NumPy lacks it: it is the upper half of a float32, and 
 NATIVE = {"little": "<", "big": ">"}[sys.byteorder]
 MAX_AXES = 32
 MAX_LENGTH = 2**48
+Order = Literal["<", ">"]
 
 
 class Budget:
@@ -41,7 +43,7 @@ def item_size(code: str) -> int:
     return 2 if code == BFLOAT16 else np.dtype(code).itemsize
 
 
-def decode(data, code: str, budget: Budget, order: str = "<") -> np.ndarray:
+def decode(data, code: str, budget: Budget, order: Order = "<") -> np.ndarray:
     """Bytes as a flat array in the byte order of this machine, without a copy if that order fits.
 
     Args:
@@ -61,7 +63,7 @@ def decode(data, code: str, budget: Budget, order: str = "<") -> np.ndarray:
     return np.frombuffer(data, np.dtype(code).newbyteorder(order)).astype(code, copy=False)
 
 
-def decode_shape(data, code: str, shape, budget: Budget, order: str = "<") -> np.ndarray:
+def decode_shape(data, code: str, shape, budget: Budget, order: Order = "<") -> np.ndarray:
     """Bytes as an array of a shape.
 
     Raises:

@@ -1,6 +1,7 @@
 """What stands for the classes, functions and objects that a file names: plain data."""
 
 import dataclasses
+from typing import Any
 
 from keras_vidreg._text import shown
 
@@ -44,7 +45,7 @@ class InertObject:
     def __init__(self, kind: Global, arguments: tuple = ()):
         self.kind = kind
         self.arguments = arguments
-        self.state = None
+        self.state: Any = None
         self.items = []
         self.entries = {}
 

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
@@ -35,7 +36,7 @@ def pending_dtype(code, *_) -> Pending:
     return Pending(complete)
 
 
-def numpy_array(raw, dtype, shape, order: str, budget: Budget) -> np.ndarray:
+def numpy_array(raw, dtype, shape, order: Literal["C", "F"], budget: Budget) -> np.ndarray:
     """An array from its bytes."""
     if not isinstance(dtype, np.dtype) or dtype.hasobject:
         raise ValueError(f"a NumPy array has the type {shown(dtype)}")

@@ -80,10 +80,11 @@ def read_state_dict(
         ImportError: If it is a TensorFlow checkpoint, and TensorFlow is not installed.
 
     Example:
-    ```python
-    found = read_state_dict("a0s_grw.pt")
-    found.extras["T"], found.extras["transformer_params"].embed_dim
-    ```
+
+    >>> np.savez("weights.npz", **{"conv.weight": np.ones((2, 3))})
+    >>> found = kv.checkpoints.read_state_dict("weights.npz")
+    >>> found.arrays["conv.weight"].shape
+    (2, 3)
     """
     path = Path(path)
     name, prefix = printable(str(path)), find_prefix(path)

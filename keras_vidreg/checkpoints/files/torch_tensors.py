@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from keras_vidreg._text import shown
-from keras_vidreg.checkpoints.files.decode import Budget, decode, item_size, lengths
+from keras_vidreg.checkpoints.files.decode import Budget, Order, decode, item_size, lengths
 from keras_vidreg.checkpoints.files.errors import UnsafeFileError
 from keras_vidreg.checkpoints.files.inert import Global
 
@@ -32,7 +32,7 @@ class Storage:
 
     kind: str
     data: bytes | None
-    order: str = "<"
+    order: Order = "<"
     typed: dict = dataclasses.field(default_factory=dict, repr=False)
 
     def values(self, kind: str, budget: Budget) -> np.ndarray:

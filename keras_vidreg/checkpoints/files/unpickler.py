@@ -39,7 +39,8 @@ class InertUnpickler(pickle._Unpickler):
     def __init__(self, file, budget: Budget, size: int, persistent=None):
         super().__init__(file, fix_imports=False, encoding="latin1")
         self.memo = _Memo()
-        self.dispatch = _Operations(min(MAX_STEPS, FREE_STEPS + size // STEP_BYTES))
+        steps = min(MAX_STEPS, FREE_STEPS + size // STEP_BYTES)
+        self.dispatch = _Operations(steps)  # type: ignore[assignment,misc]
         self.calls = Calls(budget)
         self.persistent = persistent
 

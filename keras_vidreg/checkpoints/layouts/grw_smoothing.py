@@ -1,6 +1,7 @@
 """State dicts of the GRW paper's models (github.com/cmusatyalab/grw-smoothing)."""
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -65,7 +66,10 @@ def network_sizes(extras: dict, state_dict: dict) -> tuple[dict[str, int], int]:
     """
     stated = extras.get("transformer_params")
     names = ("embed_dim", "depth", "num_heads", "mlp_dim", "num_classes")
-    sizes = {"T": extras.get("T"), **{name: getattr(stated, name, None) for name in names}}
+    sizes: dict[str, Any] = {
+        "T": extras.get("T"),
+        **{name: getattr(stated, name, None) for name in names},
+    }
     for name, value in sizes.items():
         if type(value) is not int or value < 1:
             raise ValueError(f"{name} is {shown(value)}")
