@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_vidreg._arguments import check_flag, check_integer
+from keras_vidreg.ops import take_frames
 
 
 @keras.saving.register_keras_serializable(package="keras_vidreg")
@@ -49,7 +50,7 @@ class SubsampleFrames(keras.layers.Layer):
             position = position * (time - 1) // intervals
         else:
             position = position * self.rate
-        return ops.take(inputs, position, axis=1)
+        return take_frames(inputs, position)
 
     def compute_output_shape(self, input_shape):
         batch, time, *rest = input_shape

@@ -7,6 +7,7 @@ gives the same result everywhere; only the way there differs.
 from keras_vidreg.ops.convolution import conv3d
 from keras_vidreg.ops.depthwise import depthwise_conv3d
 from keras_vidreg.ops.filtering import low_pass
+from keras_vidreg.ops.gather import take_frames
 from keras_vidreg.ops.pooling import spatial_average_pool, spatial_max_pool
 from keras_vidreg.ops.random import seed_global_state
 
@@ -17,4 +18,5 @@ __all__ = [
     "seed_global_state",
     "spatial_average_pool",
     "spatial_max_pool",
+    "take_frames",
 ]
