@@ -118,6 +118,17 @@ def test_precision_is_kept_and_a_changed_model_is_stored_as_a_graph(tmp_path):
     assert [x.name for x in again.layers] == [x.name for x in changed.layers]
 
 
+def test_a_quantized_classifier_loads(tmp_path):
+    model = grw(depth=2).build()
+    model.quantize("int8")
+    model.save(tmp_path / "int8.keras")
+    again = keras.models.load_model(tmp_path / "int8.keras")
+    assert again.get_layer("logits").quantization_mode == "int8"
+    assert (again.labels, again.description) == (model.labels, model.description)
+    video = np.random.default_rng(0).random((1, *tiny.CLIP.shape), "float32")
+    np.testing.assert_allclose(again.predict_on_batch(video), model.predict_on_batch(video), 1e-6)
+
+
 def test_a_file_loads_where_only_the_package_was_imported(tmp_path):
     kv.models.slowonly(18, width=4, labels=["a", "b"], clip=tiny.CLIP).save(tmp_path / "x.keras")
     code = "import keras_vidreg, keras, sys\nprint(keras.models.load_model(sys.argv[1]).labels)"

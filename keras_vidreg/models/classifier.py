@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_vidreg._keras import MarksOutputs
+from keras_vidreg._keras import MarksOutputs, flat_layers
 from keras_vidreg.data import Clip
 from keras_vidreg.data.batches import Batches
 from keras_vidreg.models.description import Description, label_names
@@ -119,6 +119,17 @@ class VideoClassifier(MarksOutputs, keras.Model):
         history = super().fit(x, *args, **kwargs)
         warn_of_few_steps(self)
         return history
+
+    def quantize(self, mode=None, config=None, filters=None, **kwargs):
+        """As `keras.Model.quantize`, but attention stays as it is unless `filters` are given.
+
+        Keras saves the quantized parts of an attention layer and cannot load them.
+        """
+        if filters is None:
+            attention = (x for x in self.layers if isinstance(x, keras.layers.MultiHeadAttention))
+            kept = {id(part) for layer in attention for part in flat_layers(layer)}
+            filters = lambda layer: id(layer) not in kept  # noqa: E731
+        super().quantize(mode, config=config, filters=filters, **kwargs)
 
     def compile_from_config(self, config):
         self.compile(**keras.saving.deserialize_keras_object(config))
