@@ -22,28 +22,11 @@ PUBLIC = {
     for name in room.__all__
     if callable(getattr(room, name))
 }
-# What is not ready yet, per test: names leave this list as they are finished.
-NOT_YET = {
-    "test_signatures_carry_type_hints": """
-        training.LearningRateGroups training.Recipe training.SmoothedCrossentropy
-        training.add_regularizer training.override training.train
-    """,
-    "test_docstring_explains_every_argument": """
-        training.GRW training.Head training.Recipe training.Run training.SmoothedCrossentropy
-        training.add_regularizer
-    """,
-    "test_examples_run": """
-        training.LearningRateGroups training.Recalibrate training.Recipe
-        training.SmoothedCrossentropy training.train
-    """,
-}
 
 
 def every_name(test):
     """Run a test for every public name."""
-    late = NOT_YET.get(test.__name__, "").split()
-    cases = (pytest.param(name, marks=pytest.mark.xfail if name in late else ()) for name in PUBLIC)
-    return pytest.mark.parametrize("name", cases)(test)
+    return pytest.mark.parametrize("name", PUBLIC)(test)
 
 
 # What Keras calls on every layer, callback and so on is not explained again by each of them.

@@ -72,10 +72,14 @@ class Recalibrate(keras.callbacks.Callback):
         before_validation: Whether to recalibrate before every validation too. Defaults to `False`.
 
     Example:
-    ```python
-    seen = source.batches(16, training=False)
-    model.fit(source.batches(16), epochs=5, callbacks=[kv.training.Recalibrate(seen)])
-    ```
+
+    >>> x, y = np.random.default_rng(0).random((32, 8), "float32"), np.zeros((32, 1))
+    >>> model = keras.Sequential([keras.layers.BatchNormalization(), keras.layers.Dense(1)])
+    >>> model.compile("sgd", "mean_squared_error")
+    >>> history = model.fit(x, y, verbose=0, callbacks=[kv.training.Recalibrate([x])])
+    >>> mean = keras.ops.convert_to_numpy(model.layers[0].moving_mean)
+    >>> bool(np.allclose(mean, x.mean(axis=0), atol=1e-5))
+    True
     """
 
     def __init__(self, batches: Iterable, before_validation: bool = False):

@@ -28,7 +28,12 @@ from keras_vidreg.zoo.weights import save_weights
 
 
 class Run(NamedTuple):
-    """A finished training run: the model and the values of its `training.json`."""
+    """A finished training run.
+
+    Args:
+        model: The model.
+        log: Values of its `training.json`.
+    """
 
     model: keras.Model
     log: dict
@@ -78,10 +83,13 @@ def train(
         FloatingPointError: If a loss or weight is not finite. The last good checkpoint is kept.
 
     Example:
-    ```python
-    recipe = kv.training.RECIPES["movinet_a0_grw_airplanes"]
-    run = kv.training.train(recipe, kv.data.airplanes("train"), out="runs/airplanes")
-    ```
+
+    >>> recipe = kv.training.RECIPES["slowonly_18_rms_grid12"]
+    >>> recipe = kv.training.override(recipe, ["epochs=1", "warmup_epochs=0", "backbone.width=4"])
+    >>> source = kv.data.folder("videos/train")
+    >>> run = kv.training.train(recipe, source, out="runs/mine", verbose=False)
+    >>> sorted(run.log["accuracy"])
+    ['train']
     """
     seed = recipe.seed if seed is None else seed
     sources = {"train": train_source, "validation": validation_source}

@@ -38,15 +38,14 @@ class LearningRateGroups(keras.optimizers.Optimizer):
             trained, or the optimizer has no learning rate of its own.
 
     Example:
-    ```python
-    steps = 20 * len(batches)
-    cosine = keras.optimizers.schedules.CosineDecay
-    optimizer = kv.training.LearningRateGroups(
-        keras.optimizers.AdamW(cosine(1e-4, steps, alpha=0.01)),  # 1e-4 to 1e-6
-        {"^(embedding|attention|mlp|logits)": cosine(1e-3, steps, alpha=0.01)},  # 1e-3 to 1e-5
-    )
-    model.compile(optimizer)
-    ```
+
+    >>> cosine = keras.optimizers.schedules.CosineDecay
+    >>> optimizer = kv.training.LearningRateGroups(
+    ...     keras.optimizers.AdamW(cosine(1e-4, 2000, alpha=0.01)),  # 1e-4 to 1e-6
+    ...     {"^(embedding|attention|mlp|logits)": cosine(1e-3, 2000, alpha=0.01)},
+    ... )
+    >>> model = kv.zoo.load("movinet_a0_grw_airplanes")
+    >>> model.compile(optimizer)
 
     Reference:
         Goldman, Giryes, Satyanarayanan, "Smooth Regularization for Efficient Video Recognition",
@@ -151,7 +150,7 @@ class LearningRateGroups(keras.optimizers.Optimizer):
         return [(g if g is None else g * factor, variable) for g, variable in pairs]
 
     @property
-    def learning_rates(self):
+    def learning_rates(self) -> dict[str, float]:
         """The learning rates of now: `{pattern: float}`, and `""` for what is in no group."""
         patterns = ["", *(pattern.pattern for pattern in self._patterns)]
         return {

@@ -1,5 +1,7 @@
 """What a recipe minimises, and how."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -53,11 +55,12 @@ class SmoothedCrossentropy(keras.losses.Loss):
 
     Args:
         smoothing: Share `s` of the target that is spread over all classes, from 0 to below 1.
+        name: Of the loss.
 
     Example:
-    ```python
-    model.compile("adamw", loss=kv.training.SmoothedCrossentropy(0.1))
-    ```
+
+    >>> model = kv.models.resnet_cifar(8, labels=10)
+    >>> model.compile("adamw", loss=kv.training.SmoothedCrossentropy(0.1))
 
     Reference:
         Szegedy et al., "Rethinking the Inception Architecture for Computer Vision", 2016,
@@ -65,7 +68,7 @@ class SmoothedCrossentropy(keras.losses.Loss):
     """
 
     def __init__(
-        self, smoothing: float = 0.1, name: str = "smoothed_crossentropy", **kwargs
+        self, smoothing: float = 0.1, name: str = "smoothed_crossentropy", **kwargs: Any
     ) -> None:
         super().__init__(name=name, **kwargs)
         if not 0 <= smoothing < 1:

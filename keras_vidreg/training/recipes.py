@@ -12,17 +12,34 @@ from keras_vidreg.training.mix import mixing_layer
 
 @dataclasses.dataclass(frozen=True)
 class GRW:
-    """Settings of the smoothing loss: `weight` 0 trains the same model without it."""
+    """Settings of the smoothing loss.
+
+    Args:
+        weight: Float. Weight in the total loss; 0 trains the same model without it. Defaults to
+            0.1.
+        alpha: Float. Weight of the small-velocity prior. Defaults to 0.5.
+        window: Integer. Frames per window. Defaults to 5.
+        smooth_at: String. Stage of the backbone to smooth. Defaults to the embeddings.
+    """
 
     weight: float = 0.1
     alpha: float = 0.5
     window: int = 5
-    smooth_at: str | None = None  # a stage of the backbone instead of the embeddings
+    smooth_at: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Head:
-    """Sizes of the attention head over per-frame embeddings."""
+    """Sizes of the attention head over per-frame embeddings.
+
+    Args:
+        embed_dim: Integer. Size of the embeddings. Defaults to 256.
+        depth: Integer. Number of attention layers. Defaults to 2.
+        heads: Integer. Attention heads per layer. Defaults to 4.
+        mlp_dim: Integer. Hidden units of the feed-forward parts. Defaults to 512.
+        dropout: Float. Rate in front of the last layer. Defaults to 0.
+        drop_path: Float. Probability that a clip skips a part in training. Defaults to 0.
+    """
 
     embed_dim: int = 256
     depth: int = 2
@@ -72,17 +89,17 @@ class Recipe:
             `kv.data.Augment`.
         mix: `{"layer": "VideoCutMix" or "VideoMixUp", **arguments}` mixes the clips of every
             training batch in pairs, and their labels.
+        short: What happens to clips that are too short: `"loop"`, `"hold"` or `"error"`.
         recalibrate: Number of batches that batch normalization is recalibrated over at the end; 0
             keeps the moving statistics.
-        short: What happens to clips that are too short: `"loop"`, `"hold"` or `"error"`.
         cache: Keep the decoded videos in memory.
         seed: Seed of the initial weights, of dropout and of the order of the clips.
 
     Example:
-    ```python
-    recipe = kv.training.RECIPES["movinet_a0_grw"]
-    recipe = kv.training.override(recipe, ["epochs=10", "grw.weight=0.3"])
-    ```
+
+    >>> recipe = kv.training.RECIPES["movinet_a0_grw"]
+    >>> kv.training.override(recipe, ["epochs=10", "grw.weight=0.3"]).grw.weight
+    0.3
     """
 
     name: str
