@@ -63,7 +63,9 @@ def add_regularizer(
     0.5
     """
     layers = layer_paths(model)
-    found = {path: layer for path, layer in layers if isinstance(layer, before)}
+    found: dict[str, keras.Layer] = {
+        path: layer for path, layer in layers if isinstance(layer, before)
+    }
     chosen = {
         layer: path for path, layer in found.items() if where is None or re.search(where, path)
     }

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 
 from keras_vidreg.data import Augment, Clip
-from keras_vidreg.models.description import Description
+from keras_vidreg.models.description import Description, label_names
 from keras_vidreg.training.learning_rate_groups import LearningRateGroups
 from keras_vidreg.training.mix import mixing_layer
 
@@ -158,7 +158,8 @@ class Recipe:
 
     def description(self, labels: Iterable[str] | int) -> Description:
         """The `kv.models.Description` of the model, for classes of these names."""
-        if self.head is None:
+        labels = label_names(labels)
+        if self.head is None or self.grw is None:
             arguments = dict(self.backbone)
             return Description(arguments.pop("builder"), arguments, labels, self.clip)
         arguments = {
