@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import keras_vidreg as kv
+from keras_vidreg._keras import no_values
 from keras_vidreg.models._movinet import ARCHITECTURES, multiple_of_8
+
+pytestmark = pytest.mark.usefixtures("numpy_initializer")
 
 
 def small(labels=("yes", "no"), backbone=None, **options):
@@ -23,7 +26,8 @@ def small(labels=("yes", "no"), backbone=None, **options):
 
 @pytest.mark.parametrize("variant, causal", [(v, c) for v in ARCHITECTURES for c in (0, 1)])
 def test_every_variant_builds(variant, causal):
-    model = kv.models.movinet(variant, causal=bool(causal))
+    with no_values():
+        model = kv.models.movinet(variant, causal=bool(causal))
     assert model.output_shape == (None, 600)
     assert model.backbone.output_shape[-1] == ARCHITECTURES[variant].head
     assert model.clip.frames in (50, 80, 120)
@@ -55,13 +59,13 @@ def momenta(model):
     ],
 )
 def test_momentum_of_every_normalization(make, default):
-    with keras.StatelessScope(initialize_variables=False):
+    with no_values():
         assert momenta(make()) == {default}
         assert momenta(make(norm_momentum=0.75)) == {0.75}
 
 
 def test_drop_path_of_movinet_grows_in_a_line():
-    with keras.StatelessScope(initialize_variables=False):
+    with no_values():
         model = kv.models.movinet("a0", drop_path=0.3)
         drops = [x for x in model.layers if isinstance(x, kv.layers.StochasticDepth)]
         np.testing.assert_allclose([x.rate for x in drops], 0.3 * np.arange(1, 16) / 15)
@@ -257,7 +261,7 @@ def test_classified_by_several_threads():
 )  # fmt: skip
 def test_models_are_channels_last_whatever_keras_json_says(make):
     before = keras.config.image_data_format()
-    with keras.StatelessScope(initialize_variables=False):
+    with no_values():
         expected = [tuple(w.shape) for w in make().weights]
         keras.config.set_image_data_format("channels_first")
         try:
