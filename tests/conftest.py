@@ -13,7 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 # Files whose tests train or build large networks.
 SLOW = (
-    "add_regularizer evaluation finetune flops frequency port readme recalibrate resnet3d training"
+    "add_regularizer data_fuzz evaluation finetune flops frequency fuzz_files port readme "
+    "recalibrate resnet3d tensorflow_checkpoints training"
 )
 
 
