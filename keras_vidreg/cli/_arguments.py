@@ -1,6 +1,7 @@
 """Arguments that several commands share, and the data that they name."""
 
 import argparse
+import contextlib
 import csv
 from pathlib import Path
 
@@ -62,7 +63,9 @@ def open_source(where, split, *, labels=None, clips=None):
         inner = path / split
         source = data.folder(inner if inner.is_dir() else path, labels=labels)
     elif path.suffix == ".csv":
-        source = data.csv(path, split=split if splits(where) else None, labels=labels)
+        with _table(path) as table:
+            has_split = "split" in (table.fieldnames or ())
+        source = data.csv(path, split=split if has_split else None, labels=labels)
     else:
         raise ValueError(f"There is no data at {where!r}: give {SOURCE_HELP}.")
     return source if clips is None else source.subset(clips)
@@ -75,5 +78,11 @@ def splits(where):
         return {"train", "validation", "test"}
     if path.is_dir():
         return {name for name in ("train", "test", *VALIDATION) if (path / name).is_dir()}
+    with _table(path) as table:
+        return {row.get("split") for row in table} - {None}
+
+
+@contextlib.contextmanager
+def _table(path):
     with open(path, newline="", encoding="utf-8-sig") as file:
-        return {row.get("split") for row in csv.DictReader(file)} - {None}
+        yield csv.DictReader(file)
