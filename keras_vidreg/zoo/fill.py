@@ -89,13 +89,20 @@ def check_sizes(arguments, path):
             largest = max((512, len(arrays), *(n for a in arrays.values() for n in a.shape)))
     except Exception as error:
         raise ValueError(f"The weights {path} cannot be read: {error}") from error
-    for name, value in arguments.items():
-        if isinstance(value, dict):
-            check_sizes(value, path)
-        elif name != "seed" and isinstance(value, int) and value > largest:
+    for name, value in _sizes(arguments):
+        if value > largest:
             raise ValueError(
                 f"The weights {path} have no arrays for {printable(name[:80])}={value:.6g}."
             )
+
+
+def _sizes(arguments):
+    """The whole numbers of a preset with their names, those of its backbone and layers too."""
+    for name, value in arguments.items():
+        if isinstance(value, dict):
+            yield from _sizes(value)
+        elif name != "seed" and isinstance(value, int):
+            yield name, value
 
 
 def _fill(model, path):
