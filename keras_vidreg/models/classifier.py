@@ -14,7 +14,7 @@ from keras import ops
 from keras_vidreg._keras import MarksOutputs, flat_layers
 from keras_vidreg.data import Clip
 from keras_vidreg.data.batches import Batches
-from keras_vidreg.models.description import Description, label_names
+from keras_vidreg.models.description import Description, global_policy, label_names
 from keras_vidreg.models.few_steps import warn_of_few_steps
 from keras_vidreg.models.parts import layers_of
 from keras_vidreg.models.read_input import read_videos
@@ -317,12 +317,8 @@ class VideoClassifier(MarksOutputs, keras.Model):
                 name=network.name,
             )
         else:
-            policy = keras.config.dtype_policy()
-            keras.config.set_dtype_policy(keras.dtype_policies.deserialize(config["policy"]))
-            try:
+            with global_policy(keras.dtype_policies.deserialize(config["policy"])):
                 model = description.build()
-            finally:
-                keras.config.set_dtype_policy(policy)
             for name in config["frozen"]:
                 model.get_layer(name).trainable = False
         if description is not None:

@@ -1,11 +1,12 @@
 """What a model is, as plain values: a builder, its arguments, labels and a clip."""
 
+import contextlib
 import dataclasses
 import functools
 import inspect
 import math
 import numbers
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
 import keras
@@ -146,6 +147,18 @@ def described(builder: Callable) -> Callable:
 
     BUILDERS[builder.__name__] = build
     return build
+
+
+@contextlib.contextmanager
+def global_policy(policy: keras.DTypePolicy | None) -> Iterator[None]:
+    """Layers that are made in here have this dtype policy; None leaves the global one."""
+    before = keras.config.dtype_policy()
+    if policy is not None:
+        keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def label_names(labels: int | Iterable[str]) -> tuple[str, ...]:

@@ -1,6 +1,5 @@
 """Regularizers for a model that exists already."""
 
-import contextlib
 import inspect
 import re
 import warnings
@@ -9,6 +8,7 @@ from collections.abc import Callable
 import keras
 
 from keras_vidreg._keras import flat_layers
+from keras_vidreg.models.description import global_policy
 from keras_vidreg.models.insert import (
     inner_graph,
     insert_layers,
@@ -77,7 +77,8 @@ def add_regularizer(
     for number, (layer, path) in enumerate(chosen.items()):
         folder = _folder(path)
         name = _free(f"{layer.name}_regularizer", taken, folder)
-        with _global_policy(layer):
+        quantized = layer.quantization_mode is not None
+        with global_policy(None if quantized else layer.dtype_policy):
             made = layer_factory(name=name) if _takes_name(layer_factory) else layer_factory()
             if not isinstance(made, keras.Layer) or made in products:
                 raise ValueError(
@@ -101,18 +102,6 @@ def _fit_in(made, name, number, is_taken):
     """A layer as it was made, or one like it of another name or seed where it needs that."""
     made = with_own_seed(made, number)
     return type(made).from_config({**made.get_config(), "name": name}) if is_taken else made
-
-
-@contextlib.contextmanager
-def _global_policy(layer):
-    """Makes the dtype policy of a layer the global one, unless it is a quantized one."""
-    before = keras.config.dtype_policy()
-    if layer.quantization_mode is None:
-        keras.config.set_dtype_policy(layer.dtype_policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def _takes_name(factory):
