@@ -1,6 +1,7 @@
 """Shuffled, decoded in parallel, batched: what `model.fit` takes."""
 
 import functools
+import math
 import os
 import threading
 import warnings
@@ -115,7 +116,8 @@ class Batches(keras.utils.PyDataset):
                 raise ValueError(f"batches: {name}={value}; give a whole number from {least}.")
         if len(source) == 0:
             raise ValueError("batches: the source has no videos.")
-        if np.prod(parse_views(views)) > 1 and training:
+        self._several_views = math.prod(parse_views(views)) > 1
+        if self._several_views and training:
             raise ValueError(f"batches: views={views!r} are for evaluation; add training=False.")
         present = set() if class_weights is None else {record.label for record in source}
         if missing := sorted(present.difference(class_weights or ())):
@@ -284,7 +286,7 @@ class Batches(keras.utils.PyDataset):
         options = {"sampling": self.sampling, "short": self.short, "memory": self.memory}
         options |= {"start": start, "end": end}
         try:
-            if np.prod(parse_views(self.views)) > 1:
+            if self._several_views:
                 video = read_views(path, self.clip, self.views, **options)
             else:
                 video = read_clip(
